@@ -1,0 +1,1 @@
+"""Builders and process helpers that tests and benchmarks share."""
