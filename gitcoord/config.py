@@ -1,0 +1,265 @@
+"""The one reader of the process environment and of git's configuration.
+
+Reading the environment is cheap and is done by every command. Reading git's configuration starts git once, so only
+those do it that write under a person's name or make a log. Neither gives an error for a variable that says nothing
+useful: the default is taken, and the defaults are the safe ones.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitcoord.errors import CoordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_GIT_TIMEOUT_S = 20
+
+PROJECT_VARIABLES = (
+    # Claude Code sets it for MCP servers and hooks; Cursor and Gemini CLI set it too, for hooks made for Claude.
+    "CLAUDE_PROJECT_DIR",
+    # Cursor: the workspace's root, for hooks.
+    "CURSOR_PROJECT_DIR",
+    # Cursor: the open folders, for MCP servers, which it starts in the home directory.
+    "WORKSPACE_FOLDER_PATHS",
+    # Gemini CLI: for hooks.
+    "GEMINI_PROJECT_DIR",
+)
+"""Variables in which agents' harnesses say which project they work on, the first that is set counts."""
+
+HARNESS_VARIABLES = (
+    # In commands and hooks of Claude Code, and for its MCP servers.
+    ("CLAUDE_CODE_SESSION_ID", "claude-code"),
+    # In commands of Codex; its MCP servers do not get it.
+    ("CODEX_THREAD_ID", "codex"),
+    # In hooks of Gemini CLI.
+    ("GEMINI_SESSION_ID", "gemini"),
+)
+"""Variables in which harnesses name the conversation, with the harness; the first that is set counts."""
+
+# What git would take the repository from: here the caller says which one is meant.
+_REPOSITORY_VARIABLES = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_COMMON_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_PREFIX",
+    }
+)
+
+
+class EnvSettings(NamedTuple):
+    """What the environment says; None where it is silent."""
+
+    session: str | None = None
+    repo: str | None = None
+    project_dir: str | None = None
+    harness: str | None = None
+    harness_session: str | None = None
+    no_color: bool = False
+    durable: bool | None = None
+    user_name: str | None = None
+    user_email: str | None = None
+    fallback_email: str | None = None
+    login: str | None = None
+
+
+class GitSettings(NamedTuple):
+    """What git's configuration says; None where it is silent."""
+
+    durable: bool | None = None
+    user_name: str | None = None
+    user_email: str | None = None
+    ignore_case: bool | None = None
+
+
+class Settings(NamedTuple):
+    """What holds for this process, defaults filled in.
+
+    Attributes:
+        session: `GITCOORD_SESSION`.
+        repo: `GITCOORD_REPO`, the repository to work in.
+        project_dir: the directory that the agent's harness names as its project.
+        harness: which harness that is, such as `claude-code`.
+        harness_session: the harness's name of the conversation.
+        no_color: plain text is wished (`NO_COLOR`, or a terminal without capabilities).
+        durable: objects and refs are synced to the disk before an answer (`GITCOORD_FSYNC`, `gitcoord.fsync`).
+        user_name: whose work it is, as git would say; else the login name.
+        user_email: the address, as git would say; else `login@host`.
+        ignore_case: `core.ignorecase`.
+    """
+
+    session: str | None
+    repo: str | None
+    project_dir: str | None
+    harness: str | None
+    harness_session: str | None
+    no_color: bool
+    durable: bool
+    user_name: str
+    user_email: str
+    ignore_case: bool
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of the process environment."""
+    return dict(os.environ)  # noqa: TID251 - this is the one place
+
+
+def login_name(env: Mapping[str, str] | None = None) -> str:
+    """Return the name under which the user is logged in, or `user-<number>` where the system knows none.
+
+    Args:
+        env: the environment to ask first; the process's own by default.
+    """
+    env = environment() if env is None else env
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        if env.get(variable):
+            return env[variable]
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return f"user-{os.getuid()}" if hasattr(os, "getuid") else "user"
+
+
+def host_name() -> str:
+    """Return the name that this machine gives itself, or `localhost`."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename or "localhost"
+    import platform
+
+    return platform.node() or "localhost"
+
+
+def read_environment(env: Mapping[str, str] | None = None) -> EnvSettings:
+    """Return what the environment says.
+
+    Args:
+        env: the variables; the process's own by default.
+    """
+    env = environment() if env is None else env
+    harness = next(((name, env[variable]) for variable, name in HARNESS_VARIABLES if env.get(variable)), (None, None))
+    return EnvSettings(
+        session=env.get("GITCOORD_SESSION") or None,
+        repo=env.get("GITCOORD_REPO") or None,
+        project_dir=next(filter(None, (_first_folder(env.get(name, "")) for name in PROJECT_VARIABLES)), None),
+        harness=harness[0],
+        harness_session=harness[1],
+        no_color=bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb",
+        durable=_parse_switch(env.get("GITCOORD_FSYNC")),
+        user_name=env.get("GIT_AUTHOR_NAME") or None,
+        user_email=env.get("GIT_AUTHOR_EMAIL") or None,
+        fallback_email=env.get("EMAIL") or None,
+        login=login_name(env),
+    )
+
+
+def _first_folder(text: str) -> str | None:
+    """Return the first absolute path in a variable that may hold one, several with commas, or a JSON list."""
+    if os.path.isabs(text) and os.path.isdir(text):
+        return text  # a comma may be part of the path
+    for part in text.strip().strip("[]").split(","):
+        folder = part.strip().strip('"')
+        if os.path.isabs(folder):
+            return folder
+    return None
+
+
+def _parse_switch(text: str | None) -> bool | None:
+    """Return a boolean as git writes it, or None for anything else."""
+    word = (text or "").strip().lower()
+    if word in {"true", "yes", "on", "1"}:
+        return True
+    return False if word in {"false", "no", "off", "0"} else None
+
+
+def read_git_config(git_dir: str, env: Mapping[str, str] | None = None) -> GitSettings:
+    """Return what git's configuration says, seen from one repository, by starting git once.
+
+    A machine without git has none, and that is no error.
+
+    Args:
+        git_dir: the git directory; of a linked worktree, its own one.
+        env: the environment that git gets; the process's own by default.
+
+    Raises:
+        CoordError: git cannot read the configuration, or does not answer.
+    """
+    import subprocess
+
+    env = environment() if env is None else env
+    env = {name: value for name, value in env.items() if name not in _REPOSITORY_VARIABLES}
+    env["GIT_TERMINAL_PROMPT"] = "0"
+    command = ["git", f"--git-dir={git_dir}", "config", "--list", "-z", "--includes"]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command; the directory stays one argument
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_TIMEOUT_S, env=env, check=False
+        )
+    except FileNotFoundError:
+        return GitSettings()
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"git did not tell its configuration: {error}"
+        raise CoordError(msg, next=f"git --git-dir={git_dir} config --list") from error
+    if done.returncode != 0:
+        msg = f"git cannot read its configuration: {done.stderr.decode(errors='replace').strip()}"
+        raise CoordError(msg, next=f"git --git-dir={git_dir} config --list")
+    return parse_git_config(done.stdout)
+
+
+def parse_git_config(listing: bytes) -> GitSettings:
+    """Return the settings in what `git config --list -z` prints: the last value of a key counts.
+
+    Args:
+        listing: entries that end in NUL, each a key, then a newline and its value unless the key stands alone.
+    """
+    values: dict[str, str] = {}
+    for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
+        key, newline, value = entry.partition("\n")
+        values[key] = value if newline else "true"  # a key that stands alone is git's way to say yes
+    return GitSettings(
+        durable=_parse_switch(values.get("gitcoord.fsync")),
+        user_name=values.get("author.name") or values.get("user.name") or None,
+        user_email=values.get("author.email") or values.get("user.email") or None,
+        ignore_case=_parse_switch(values.get("core.ignorecase")),
+    )
+
+
+def settle(env: EnvSettings, git: GitSettings | None = None) -> Settings:
+    """Return what holds: the environment before git's configuration, then the defaults.
+
+    Args:
+        env: what the environment says.
+        git: what git's configuration says, where somebody has read it.
+    """
+    git = git or GitSettings()
+    login = env.login or login_name()
+    durable = env.durable if env.durable is not None else git.durable
+    return Settings(
+        session=env.session,
+        repo=env.repo,
+        project_dir=env.project_dir,
+        harness=env.harness,
+        harness_session=env.harness_session,
+        no_color=env.no_color,
+        durable=durable is not False,
+        user_name=_clean(env.user_name) or _clean(git.user_name) or _clean(login) or "user",
+        user_email=_clean(env.user_email)
+        or _clean(git.user_email)
+        or _clean(env.fallback_email)
+        or f"{_clean(login) or 'user'}@{host_name()}",
+        ignore_case=bool(git.ignore_case),
+    )
+
+
+def _clean(text: str | None) -> str:
+    """Return a name without what would end it early in a commit's author line."""
+    kept = "".join(char for char in text or "" if char not in "<>" and char.isprintable())
+    return kept.strip(" .,:;\"'\\")
