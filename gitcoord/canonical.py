@@ -1,0 +1,127 @@
+"""Canonical JSON: equal values have equal bytes, and a diff of two versions reads well.
+
+Keys are sorted by code point, containers are broken into one member a line down to `_BROKEN_LEVELS` and compact below,
+text is UTF-8 without escapes that are not needed, and a newline ends the document. gitcoord itself writes no floats;
+a stored value may hold them, and Python's shortest round-trip form is what both ends agree on.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from gitcoord.errors import InvalidValue, TooLarge, UnreadableRecord
+
+_BROKEN_LEVELS = 4
+MAX_DEPTH = 100
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
+
+
+def dumps(value: Any) -> bytes:
+    """Return the canonical bytes of a JSON value.
+
+    Args:
+        value: what `check_value` accepts; nothing is checked here.
+
+    Returns:
+        UTF-8 with a final newline.
+    """
+    return (_render(value, 0) + "\n").encode()
+
+
+def _render(value: Any, level: int) -> str:
+    if level < _BROKEN_LEVELS and value:
+        inner = " " * (level + 1)
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            rows = [f"{inner}{_encode(key)}: {_render(members[key], level + 1)}" for key in sorted(members)]
+            return "{\n" + ",\n".join(rows) + "\n" + " " * level + "}"
+        if isinstance(value, list):
+            rows = [inner + _render(item, level + 1) for item in cast("list[Any]", value)]
+            return "[\n" + ",\n".join(rows) + "\n" + " " * level + "]"
+    return _encode(value)
+
+
+def loads(body: bytes, where: str) -> Any:
+    """Parse a JSON document that gitcoord wrote.
+
+    Args:
+        body: the document.
+        where: its place on the log, for the error.
+
+    Raises:
+        UnreadableRecord: the bytes are not one JSON document.
+    """
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRecord(f"{where} is not readable: {error}", next="gitcoord doctor", record=where) from error
+
+
+def parse_value(text: str) -> Any:
+    """Parse a JSON value that a person typed.
+
+    Raises:
+        InvalidValue: the text is not one JSON value.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(
+            f"not a JSON value: {error}", next="quote it as JSON, or say --text to store it as a string"
+        ) from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def check_value(value: Any, limit_bytes: int) -> None:
+    """Let a value pass if it comes back exactly as it is.
+
+    Args:
+        value: any Python value.
+        limit_bytes: the largest allowed size of its compact JSON text in UTF-8.
+
+    Raises:
+        InvalidValue: not JSON (NaN, infinities, bytes, tuples, keys that are no strings), nested deeper than
+            `MAX_DEPTH`, or with a lone surrogate.
+        TooLarge: above `limit_bytes`.
+    """
+    _check_shape(value, 1)
+    try:
+        size = len(_encode(value).encode())
+    except UnicodeEncodeError as error:
+        raise InvalidValue(
+            f"the value holds a lone surrogate (U+{ord(error.object[error.start]):04X}), which no UTF-8 text can carry",
+            next="store valid Unicode text",
+        ) from error
+    except ValueError as error:
+        raise InvalidValue(
+            f"the value is not JSON: {error}", next="store null, numbers, text, lists or objects"
+        ) from error
+    if size > limit_bytes:
+        raise TooLarge(
+            f"the value takes {size:,} bytes as JSON; the limit is {limit_bytes:,}",
+            next="store it in a file or as a git object, and its name here",
+        )
+
+
+def _check_shape(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels", next="flatten it")
+    kind = cast("type[Any]", type(value))
+    if value is None or kind in (bool, int, float, str):
+        return
+    if kind is list:
+        for item in value:
+            _check_shape(item, depth + 1)
+        return
+    if kind is not dict:
+        raise InvalidValue(f"a {kind.__name__} is no JSON value", next="store null, numbers, text, lists or objects")
+    members = cast("dict[Any, Any]", value)
+    for key, item in members.items():
+        if type(key) is not str:
+            raise InvalidValue(f"an object's key must be text, not {type(key).__name__}", next="make the keys strings")
+        _check_shape(item, depth + 1)

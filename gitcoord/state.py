@@ -1,0 +1,425 @@
+"""What all operations up to a commit add up to: that commit's tree, read and changed by meaning.
+
+The layout is public, for plain git is the debugger: `coord.json`, `policy.json`, `sessions/<id>.json`,
+`locks/<path>/@<session>.json`, `resources/<name>/@<session>.json`, `data/<scope>/@<bucket>/<key>.json`. A lock lies
+where its path lies, so what stands in its way is found by walking down that path: the holders passed on the way, the
+names with wildcards beside it, and all that lies below. Nothing else of the state is read.
+
+A record that cannot be read, or does not belong where it lies, raises: nothing is granted because of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from gitcoord import canonical, names, paths
+from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
+from gitcoord.model import FORMAT, RULES, Datum, Header, Lock, Policy, Session
+from gitcoord.paths import Claim
+from gitcoord.tree import Dir, Entry, NodeCache, Parts, Tree
+
+_HEADER: Parts = (b"coord.json",)
+_POLICY: Parts = (b"policy.json",)
+_SUFFIX = b".json"
+_RECORDS_KEPT = 50_000
+
+_SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "header": {"format": int, "rules": int, "repository": str, "revision": int, "operations": list},
+    "policy": {"version": int, "case": str, "unsigned": str, "limits": dict},
+    "session": {
+        "session": str, "incarnation": str, "author": dict, "agent": str, "intent": str, "machine_name": str,
+        "started_at": str, "clock": dict, "renewal": str, "lease_s": int, "process": bool,
+        "proof": (dict, type(None)), "held": int, "notices": list,
+    },
+    "lock": {
+        "path": str, "key": str, "kind": str, "mode": str, "session": str, "incarnation": str, "grant": str,
+        "token": int, "locked_at": str, "reason": str, "term": (dict, type(None)),
+    },
+    "datum": {
+        "scope": str, "key": str, "value": object, "revision": int, "stored_by": str, "stored_at": str, "store": str,
+    },
+}  # fmt: skip
+_CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
+
+
+class Records:
+    """Parsed records by object id, shared by all states of one process. Callers must not change what they get."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._by_oid: dict[bytes, dict[str, Any]] = {}
+
+    def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
+        """Return the record behind what the tree found.
+
+        Raises:
+            UnreadableRecord: not JSON, or not of this kind's shape.
+        """
+        if isinstance(found, bytes):
+            return _checked(canonical.loads(found, _shown(where)), kind, where)
+        record = self._by_oid.get(found.oid)
+        if record is None:
+            record = _checked(canonical.loads(tree.body(found), _shown(where)), kind, where)
+            if len(self._by_oid) >= _RECORDS_KEPT:
+                self._by_oid = {}
+            self._by_oid[found.oid] = record
+        return record
+
+
+def _shown(where: Parts) -> str:
+    return names.quote(b"/".join(where).decode(errors="surrogateescape"))
+
+
+def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
+    if type(record) is not dict:
+        return False
+    fields = cast("dict[str, Any]", record)
+    return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
+
+
+def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
+    fits = _fits(record, _SHAPES[kind])
+    if fits and kind == "session":
+        fits = _fits(record["clock"], _CLOCK_SHAPE)
+    if fits and kind == "lock" and record["term"] is not None:
+        fits = isinstance(record["term"].get("ttl_s"), int) and _fits(record["term"].get("clock"), _CLOCK_SHAPE)
+    if not fits:
+        raise UnreadableRecord(
+            f"{_shown(where)} is not a {kind} record; nothing that it protects is granted",
+            next="gitcoord doctor",
+            record=_shown(where),
+        )
+    return record
+
+
+def data_parts(scope: str) -> Parts:
+    """Return the directory of a scope."""
+    return (b"data", *(names.encode_text(part) for part in scope.split("/")))
+
+
+def key_parts(scope: str, key: str) -> Parts:
+    """Return the file of a key.
+
+    The keys of a scope are spread over at most 256 directories, `@00` to `@ff`, by a checksum of the key, so that a
+    store into a scope of ten thousand keys rewrites two small trees. The file's own name is the key.
+    """
+    import zlib
+
+    name = names.encode_text(key)
+    bucket = zlib.crc32(key.encode()) & 0xFF
+    return (*data_parts(scope), b"@%02x" % bucket, name + _SUFFIX)
+
+
+def session_parts(session: str) -> Parts:
+    """Return the file of a session."""
+    return (b"sessions", session.encode() + _SUFFIX)
+
+
+def claim_parts(claim: Claim) -> Parts:
+    """Return the directory in which the holders of a claim lie."""
+    return (b"resources" if claim.kind == "resource" else b"locks", *paths.tree_parts(claim))
+
+
+def holder_name(session: str) -> bytes:
+    """Return the name of a holder's file in its claim's directory."""
+    return b"@" + session.encode() + _SUFFIX
+
+
+def claim_of(lock: Lock) -> Claim:
+    """Return the claim that a lock record is about."""
+    key = names.from_json_text(lock["key"])
+    parts = tuple(key.split("/")) if key != "." else ()
+    return Claim(lock["kind"], parts, names.from_json_text(lock["path"]))
+
+
+class State:
+    """The state at one commit, or what operations make of it. `fork` before changing what others may look at."""
+
+    def __init__(self, cache: NodeCache, root: bytes | None, records: Records) -> None:
+        """Look at the tree with id `root`; None is the state before the first operation."""
+        self.tree = Tree(cache, root)
+        self._cache = cache
+        self._records = records
+
+    def fork(self) -> State:
+        """Return an independent copy."""
+        copy = State(self._cache, None, self._records)
+        copy.tree = self.tree.fork()
+        return copy
+
+    def _read(self, parts: Parts, kind: str) -> dict[str, Any] | None:
+        found = self.tree.find(parts)
+        return None if found is None else self._records.read(self.tree, found, kind, parts)
+
+    # -- the commit and the rules
+
+    @property
+    def header(self) -> Header:
+        """The `coord.json` of the commit that made this state.
+
+        Raises:
+            UnsupportedFormat: a later version of gitcoord wrote it.
+            UnreadableRecord: there is none, or it cannot be read.
+        """
+        record = self._read(_HEADER, "header")
+        if record is None:
+            raise UnreadableRecord(
+                "coord.json is missing from the log's tip", next="gitcoord doctor", record="coord.json"
+            )
+        if record["format"] != FORMAT or record["rules"] > RULES:
+            raise UnsupportedFormat(
+                f"the log has format {record['format']} and rules {record['rules']}; "
+                f"this gitcoord knows format {FORMAT} and rules up to {RULES}",
+                next="upgrade gitcoord",
+            )
+        return cast("Header", record)
+
+    @header.setter
+    def header(self, header: Header) -> None:
+        self.tree.put(_HEADER, canonical.dumps(header))
+
+    @property
+    def revision(self) -> int:
+        """The log's counter at this state; 0 before the first operation."""
+        return 0 if self.tree.find(_HEADER) is None else self.header["revision"]
+
+    @property
+    def policy(self) -> Policy:
+        """The rules that judge the next operation."""
+        record = self._read(_POLICY, "policy")
+        if record is None:
+            raise UnreadableRecord(
+                "policy.json is missing from the log's tip", next="gitcoord doctor", record="policy.json"
+            )
+        return cast("Policy", record)
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self.tree.put(_POLICY, canonical.dumps(policy))
+
+    @property
+    def fold_case(self) -> bool:
+        """Whether paths that differ in case only are one path."""
+        return self.policy["case"] == "insensitive"
+
+    # -- sessions
+
+    def session(self, session: str) -> Session | None:
+        """Return the session that has this id now."""
+        parts = session_parts(session)
+        record = self._read(parts, "session")
+        if record is not None and record["session"] != session:
+            raise UnreadableRecord(
+                f"{_shown(parts)} is about another session", next="gitcoord doctor", record=_shown(parts)
+            )
+        return cast("Session | None", record)
+
+    def put_session(self, record: Session) -> None:
+        """Let this be the session's record."""
+        self.tree.put(session_parts(record["session"]), canonical.dumps(record))
+
+    def drop_session(self, session: str) -> None:
+        """Let the session leave the state."""
+        self.tree.remove(session_parts(session))
+
+    def session_ids(self) -> list[str]:
+        """Return the ids of all sessions, sorted."""
+        directory = self.tree.open((b"sessions",))
+        found = [] if directory is None else directory.names()
+        return sorted(n.removesuffix(_SUFFIX).decode() for n in found)
+
+    def sessions(self) -> Iterator[Session]:
+        """Yield the record of every session, by id."""
+        for session in self.session_ids():
+            record = self.session(session)
+            if record is not None:
+                yield record
+
+    # -- locks
+
+    def _lock_at(self, directory: Dir, name: bytes, where: Parts) -> Lock:
+        found = self.tree.file(directory, name)
+        if found is None:
+            raise UnreadableRecord(
+                f"{_shown((*where, name))} is not a file", next="gitcoord doctor", record=_shown(where)
+            )
+        lock = cast("Lock", self._records.read(self.tree, found, "lock", (*where, name)))
+        if holder_name(lock["session"]) != name or claim_parts(claim_of(lock)) != where:
+            place = _shown((*where, name))
+            message = f"{place} speaks of another lock than its place says; nothing that it protects is granted"
+            raise UnreadableRecord(message, next="gitcoord doctor", record=place)
+        return lock
+
+    def lock(self, claim: Claim, session: str) -> Lock | None:
+        """Return what a session holds on exactly this claim."""
+        where = claim_parts(claim)
+        directory = self.tree.open(where)
+        name = holder_name(session)
+        if directory is None or self.tree.file(directory, name) is None:
+            return None
+        return self._lock_at(directory, name, where)
+
+    def put_lock(self, claim: Claim, lock: Lock) -> None:
+        """Let a session hold a claim."""
+        self.tree.put((*claim_parts(claim), holder_name(lock["session"])), canonical.dumps(lock))
+
+    def drop_lock(self, claim: Claim, session: str) -> None:
+        """Let a session hold a claim no more."""
+        self.tree.remove((*claim_parts(claim), holder_name(session)))
+
+    def _holders(self, directory: Dir, where: Parts) -> Iterator[Lock]:
+        for name in sorted(directory.names()):
+            if name.startswith(b"@"):
+                yield self._lock_at(directory, name, where)
+
+    def _below(self, directory: Dir, where: Parts) -> Iterator[Lock]:
+        for parts, here, name in self.tree.files(directory, where):
+            yield self._lock_at(here, name, parts[:-1])
+
+    def overlapping(self, claim: Claim) -> Iterator[Lock]:
+        """Yield every lock, of whomever, whose claim overlaps this one.
+
+        Raises:
+            UnreadableRecord: a record on the way is not what it should be.
+        """
+        if claim.kind == "resource":
+            directory = self.tree.open(claim_parts(claim))
+            if directory is not None:
+                yield from self._holders(directory, claim_parts(claim))
+            return
+        for lock in self._candidates(claim):
+            if paths.overlaps(claim, claim_of(lock)):
+                yield lock
+
+    def _candidates(self, claim: Claim) -> Iterator[Lock]:
+        """Yield the locks that may overlap: those on the path, below its end, and under names with wildcards."""
+        where: Parts = (b"locks",)
+        directory = self.tree.open(where)
+        for part, name in zip(claim.parts, paths.tree_parts(claim), strict=True):
+            if directory is None:
+                return
+            if paths.has_wildcard(part):
+                break
+            yield from self._holders(directory, where)
+            for wild in directory.wild():
+                child = self.tree.enter(directory, wild)
+                if child is not None and not wild.startswith(b"@"):
+                    yield from self._below(child, (*where, wild))
+            directory, where = self.tree.enter(directory, name), (*where, name)
+        if directory is not None:
+            rest = claim.parts[len(where) - 1 :]
+            if not rest:
+                yield from self._below(directory, where)
+            else:
+                yield from self._matching(directory, where, rest)
+
+    def _matching(self, directory: Dir, where: Parts, rest: tuple[str, ...]) -> Iterator[Lock]:
+        """Yield the locks at and below a directory that a pattern's remaining parts may reach."""
+        yield from self._holders(directory, where)
+        for name in sorted(directory.names()):
+            child = None if name.startswith(b"@") else self.tree.enter(directory, name)
+            if child is None:
+                continue
+            deep = "**" in rest[0] or b"**" in name or len(rest) == 1
+            if deep:
+                yield from self._below(child, (*where, name))
+            elif paths.part_may_match(rest[0], names.decode_part(name)):
+                yield from self._matching(child, (*where, name), rest[1:])
+
+    def locks(self, *, resources: bool | None = None) -> Iterator[Lock]:
+        """Yield all locks by path: of paths, of named resources, or (None) of both."""
+        for top, wanted in ((b"locks", resources is not True), (b"resources", resources is not False)):
+            directory = self.tree.open((top,)) if wanted else None
+            if directory is not None:
+                yield from self._below(directory, (top,))
+
+    def locks_of(self, session: Session) -> Iterator[Lock]:
+        """Yield what a session holds. Reads only the names of the others' locks, and stops at its last one."""
+        wanted, left = holder_name(session["session"]), session["held"]
+        for top in (b"locks", b"resources"):
+            directory = self.tree.open((top,)) if left > 0 else None
+            for parts, here, name in () if directory is None else self.tree.files(directory, (top,)):
+                if name == wanted:
+                    yield self._lock_at(here, name, parts[:-1])
+                    left -= 1
+                    if left <= 0:
+                        break
+
+    def faults(self) -> Iterator[IntegrityFault]:
+        """Read every record and yield what is wrong with each that cannot be read; one does not hide the next."""
+        for look in (lambda: self.header, lambda: self.policy):
+            try:
+                look()
+            except IntegrityFault as error:
+                yield error
+        for session in self.session_ids():
+            try:
+                self.session(session)
+            except IntegrityFault as error:
+                yield error
+        for top in (b"locks", b"resources", b"data"):
+            yield from self._faults_below(top)
+
+    def _faults_below(self, top: bytes) -> Iterator[IntegrityFault]:
+        directory = self.tree.open((top,))
+        stack: list[tuple[Parts, Dir]] = [] if directory is None else [((top,), directory)]
+        while stack:
+            where, here = stack.pop()
+            for name in sorted(here.names()):
+                try:
+                    child = self.tree.enter(here, name)
+                    if child is not None:
+                        stack.append(((*where, name), child))
+                    elif top == b"data":
+                        self._read((*where, name), "datum")
+                    else:
+                        self._lock_at(here, name, where)
+                except IntegrityFault as error:
+                    yield error
+
+    # -- shared state
+
+    def datum(self, scope: str, key: str) -> Datum | None:
+        """Return what is stored under a key."""
+        parts = key_parts(scope, key)
+        record = self._read(parts, "datum")
+        if record is not None and (record["scope"], record["key"]) != (scope, key):
+            raise UnreadableRecord(
+                f"{_shown(parts)} is about another key", next="gitcoord doctor", record=_shown(parts)
+            )
+        return cast("Datum | None", record)
+
+    def put_datum(self, datum: Datum) -> None:
+        """Store a value under its key."""
+        self.tree.put(key_parts(datum["scope"], datum["key"]), canonical.dumps(datum))
+
+    def drop_datum(self, scope: str, key: str) -> None:
+        """Let a key be missing."""
+        self.tree.remove(key_parts(scope, key))
+
+    def keys(self, scope: str) -> list[str]:
+        """Return the keys of exactly this scope, sorted."""
+        directory = self.tree.open(data_parts(scope))
+        found: list[str] = []
+        for bucket in () if directory is None else directory.names():
+            child = self.tree.enter(directory, bucket) if directory is not None and bucket.startswith(b"@") else None
+            if child is not None:
+                found.extend(names.decode_text(n.removesuffix(_SUFFIX)) for n in child.names())
+        return sorted(found)
+
+    def scopes(self) -> list[str]:
+        """Return all scopes that hold a key, sorted."""
+        found: list[str] = []
+        top = self.tree.open((b"data",))
+        stack: list[tuple[tuple[str, ...], Dir]] = [] if top is None else [((), top)]
+        while stack:
+            parts, directory = stack.pop()
+            inside = directory.names()
+            if any(n.startswith(b"@") for n in inside):
+                found.append("/".join(parts))
+            for name in inside:
+                child = None if name.startswith(b"@") else self.tree.enter(directory, name)
+                if child is not None:
+                    stack.append(((*parts, names.decode_text(name)), child))
+        return sorted(found)

@@ -1,0 +1,233 @@
+"""The rules of sessions: who is here, for how long, and how one is found gone.
+
+A session begins with `session.start`, whose id is its incarnation. It lasts until it ends itself, or until somebody
+who wants what it holds (its locks, its id) shows one of three pieces of evidence:
+
+- `process-gone`: its machine attests, in the same boot, that the OS lock which the process held is free;
+- `lease-over`: by the clocks of its own machine, its lease ran out since its last operation;
+- `challenge`: from another machine, a challenge on the log stood for a whole lease and a little more, and the session
+  did not renew. Only the challenger's clock is asked, so no difference of clocks can make two holders.
+
+A lease that ran out ends nothing by itself: until somebody acts on it, the next operation of the session revives it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken, UnknownSession
+from gitcoord.model import Lock, Operation, Session
+from gitcoord.names import check_session_id
+from gitcoord.state import State, claim_of
+from gitcoord.transitions import clocks
+
+_NOTICES_KEPT = 50
+_INTENT_BYTES = 500
+_AGENT_BYTES = 100
+
+
+def require(state: State, session: str, incarnation: str) -> Session:
+    """Return the session if it is on the state with this incarnation.
+
+    Raises:
+        SessionEnded: it is not, or by now somebody else has its id.
+    """
+    record = state.session(session)
+    if record is None:
+        raise SessionEnded(
+            f"session {session} ({incarnation}) is over; its locks are released",
+            next="sign on again, and look again at what you had locked before you write it",
+            session=session,
+        )
+    if record["incarnation"] != incarnation:
+        raise SessionEnded(
+            f"session {session} was taken over at {record['started_at']} by {record['author']['name']}; "
+            f"the incarnation {incarnation} is over and holds nothing",
+            next="sign on under another id, and look again at what you had locked before you write it",
+            session=session,
+        )
+    return record
+
+
+def renew_actor(state: State, operation: Operation) -> None:
+    """Renew the lease of the session that acts, and clear the notices that its answer delivers.
+
+    An operation that nobody waits for (a renewal in the background) says `keeps_notices`.
+    """
+    record = require(state, operation["session"], operation["incarnation"])
+    fresh = _renewed(record, operation)
+    if operation.get("keeps_notices"):
+        fresh["notices"] = record["notices"]
+    state.put_session(fresh)
+
+
+def _renewed(record: Session, operation: Operation) -> Session:
+    fresh = cast("Session", {**record, "clock": operation["clock"], "renewal": operation["id"], "notices": []})
+    fresh.pop("challenge", None)
+    return fresh
+
+
+def check_lease(state: State, lease_s: Any) -> None:
+    """Let a lease's length pass if the policy allows it.
+
+    Raises:
+        BadRequest: not a positive whole number of seconds.
+        LimitReached: longer than the policy's limit.
+    """
+    longest = state.policy["limits"]["lease_max_s"]
+    if type(lease_s) is not int or lease_s < 1:
+        raise BadRequest(f"a time of {lease_s!r} s is no positive whole number of seconds", next="give at least 1 s")
+    if lease_s > longest:
+        raise LimitReached(
+            f"{lease_s} s is longer than the {longest} s that this log allows", next=f"ask for at most {longest} s"
+        )
+
+
+def _check_text(text: Any, limit: int, what: str) -> None:
+    if type(text) is not str or len(text.encode(errors="surrogatepass")) > limit:
+        raise BadRequest(f"{what} must be text of at most {limit} bytes", next="shorten it")
+
+
+def start(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.start`: session, agent, intent, machine_name, lease_s, process, proof, takeover.
+
+    `takeover` is None, or the `incarnation` that is taken over and the `evidence` that it is gone.
+    """
+    name = operation["session"]
+    check_session_id(name)
+    check_lease(state, operation["lease_s"])
+    _check_text(operation["intent"], _INTENT_BYTES, "the intent")
+    _check_text(operation["agent"], _AGENT_BYTES, "the agent's name")
+    old, takeover = state.session(name), operation["takeover"]
+    released: list[Lock] = []
+    if old is not None:
+        if takeover is None or takeover["incarnation"] != old["incarnation"]:
+            raise SessionTaken(
+                f"session {name} is {old['author']['name']}'s since {old['started_at']} ({old['machine_name']})",
+                next="sign on under another id, or ask for takeover once it is gone",
+                session=name,
+                since=old["started_at"],
+            )
+        check_evidence(old, takeover["evidence"], operation)
+        released = _release_all(state, old)
+    state.put_session(
+        {
+            "session": name,
+            "incarnation": operation["id"],
+            "author": operation["author"],
+            "agent": operation["agent"],
+            "intent": operation["intent"],
+            "machine_name": operation["machine_name"],
+            "started_at": operation["clock"]["time"],
+            "clock": operation["clock"],
+            "renewal": operation["id"],
+            "lease_s": operation["lease_s"],
+            "process": operation["process"],
+            "proof": operation["proof"],
+            "held": 0,
+            "notices": [],
+        }
+    )
+    return {"released": released}
+
+
+def end(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.end`: all that the session holds is released with it."""
+    record = cast("Session", state.session(operation["session"]))
+    released = _release_all(state, record)
+    state.drop_session(operation["session"])
+    return {"released": released}
+
+
+def _release_all(state: State, record: Session) -> list[Lock]:
+    released = list(state.locks_of(record))
+    for lock in released:
+        state.drop_lock(claim_of(lock), lock["session"])
+    return released
+
+
+def renew(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.renew`: lease_s and intent (None keeps them), others (sessions and incarnations of the same machine).
+
+    One commit renews all the sessions of a machine whose life its renewing process saw.
+    """
+    record = cast("Session", state.session(operation["session"]))
+    if operation["lease_s"] is not None:
+        check_lease(state, operation["lease_s"])
+        record = cast("Session", {**record, "lease_s": operation["lease_s"]})
+    if operation["intent"] is not None:
+        _check_text(operation["intent"], _INTENT_BYTES, "the intent")
+        record = cast("Session", {**record, "intent": operation["intent"]})
+    state.put_session(record)
+    for other in operation["others"]:
+        found = require(state, other["session"], other["incarnation"])
+        if found["clock"]["machine"] != operation["clock"]["machine"]:
+            raise Refused(f"session {other['session']} is of another machine and renews its own lease")
+        fresh = _renewed(found, operation)
+        fresh["notices"] = found["notices"]
+        state.put_session(fresh)
+    return {}
+
+
+def resume(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.resume`: process, proof, lease_s, machine_name; the agent goes on in another process."""
+    record = cast("Session", state.session(operation["session"]))
+    check_lease(state, operation["lease_s"])
+    fields = ("process", "proof", "lease_s", "machine_name")
+    state.put_session(cast("Session", {**record, **{name: operation[name] for name in fields}}))
+    return {}
+
+
+def check_evidence(target: Session, evidence: dict[str, Any], operation: Operation) -> None:
+    """Let a reap or takeover pass if its evidence fits what the state says.
+
+    Raises:
+        Refused: the evidence does not show that the session is gone.
+    """
+    kind, now = evidence["kind"], operation["clock"]
+    same_machine = target["clock"]["machine"] == now["machine"]
+    proof = target["proof"]
+    shown = {
+        "process-gone": same_machine and proof is not None and proof["boot"] == now["boot"],
+        "lease-over": clocks.lease_is_over(target, now),
+        "challenge": clocks.challenge_is_over(target, now),
+    }
+    if kind not in shown:
+        raise BadRequest(f"{kind!r} is no kind of evidence", next=f"one of {', '.join(shown)}")
+    if not shown[kind]:
+        raise Refused(f"{kind!r} does not show that session {target['session']} is gone", next="gitcoord session list")
+
+
+def reap(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.reap`: target, target_incarnation, evidence. Releases all that the target held."""
+    target = require(state, operation["target"], operation["target_incarnation"])
+    if target["session"] == operation["session"]:
+        raise BadRequest("a session does not reap itself", next="gitcoord session end")
+    check_evidence(target, operation["evidence"], operation)
+    released = _release_all(state, target)
+    state.drop_session(target["session"])
+    return {"released": released}
+
+
+def challenge(state: State, operation: Operation) -> dict[str, Any]:
+    """`session.challenge`: target, target_incarnation. Starts the clock against a session of another machine."""
+    target = require(state, operation["target"], operation["target_incarnation"])
+    if target["clock"]["machine"] == operation["clock"]["machine"]:
+        raise BadRequest(
+            f"session {target['session']} is of this machine; its own clock decides", next="gitcoord session list"
+        )
+    standing = target.get("challenge")
+    if standing is None or standing["clock"]["machine"] != operation["clock"]["machine"]:
+        fresh = cast("Session", dict(target))
+        fresh["challenge"] = {"by": operation["session"], "clock": operation["clock"], "renewal": target["renewal"]}
+        state.put_session(fresh)
+    return {}
+
+
+def tell(state: State, session: str, notice_id: str, text: str, *, held: int) -> None:
+    """Leave a notice for a session's next operation, and count what it holds anew."""
+    record = state.session(session)
+    if record is None:
+        raise UnknownSession(f"session {session} is not signed on", session=session)
+    notices = [*record["notices"], {"id": notice_id, "text": text}][-_NOTICES_KEPT:]
+    state.put_session(cast("Session", {**record, "notices": notices, "held": record["held"] + held}))

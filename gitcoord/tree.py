@@ -1,0 +1,336 @@
+"""A git tree as a value: read where it is looked at, shared where it is equal, written where it changed.
+
+A `Node` is one parsed tree object. It never changes and is found by its object id, so two states that differ in one
+lock share all nodes but those on the way to it, and moving to a new tip costs what changed between the two. A
+`Tree` is a working copy over such nodes: changes are kept beside them until `write` splices the new entries into the
+raw bytes of the old tree (building a wide tree anew costs ten times as much) and hands the results to a sink.
+
+Nothing here does I/O by itself: objects come from the `read` function and go to the `add` function that are passed in.
+
+Sources: gitformat-tree (order of entries: a directory sorts as if its name ended in a slash).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from gitcoord.errors import ObjectDamaged
+
+Reader = Callable[[bytes], tuple[bytes, bytes]]
+Sink = Callable[[bytes, bytes], bytes]
+Parts = tuple[bytes, ...]
+
+BLOB = b"100644"
+TREE = b"40000"
+_CACHE_BYTES = 96 * 1024 * 1024
+_ENTRIES = {size: re.compile(rb"([0-7]{5,6}) ([^/\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)}
+
+
+class Entry(NamedTuple):
+    """What a name in a tree stands for."""
+
+    mode: bytes
+    oid: bytes
+
+    @property
+    def is_tree(self) -> bool:
+        """Tell whether the name is a directory."""
+        return self.mode == TREE
+
+
+def _sort_key(name: bytes, mode: bytes) -> bytes:
+    return name + b"/" if mode == TREE else name
+
+
+class Node:
+    """One tree object, parsed. Equal ids are one node; nothing may change it."""
+
+    __slots__ = ("_keys", "_wild", "index", "raw")
+
+    def __init__(self, raw: bytes, index: dict[bytes, Entry], keys: list[bytes] | None = None) -> None:
+        """Keep the raw bytes and the entries by name; `keys` are the sort keys in order, where they are known."""
+        self.raw = raw
+        self.index = index
+        self._keys = keys
+        self._wild: tuple[bytes, ...] | None = None
+
+    @classmethod
+    def parse(cls, raw: bytes, oid_size: int) -> Node:
+        """Parse a tree object's body.
+
+        Raises:
+            ValueError: the bytes are not a tree.
+        """
+        rows = _ENTRIES[oid_size].findall(raw)
+        if sum(len(mode) + len(name) for mode, name, _ in rows) + len(rows) * (oid_size + 2) != len(raw):
+            raise ValueError("not a tree object")
+        return cls(raw, {name: Entry(mode, oid) for mode, name, oid in rows})
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The sort keys of the entries, in the tree's order."""
+        if self._keys is None:
+            self._keys = [_sort_key(name, entry.mode) for name, entry in self.index.items()]
+        return self._keys
+
+    @property
+    def wild(self) -> tuple[bytes, ...]:
+        """The names that hold a wildcard."""
+        if self._wild is None:
+            has_any = b"*" in self.raw or b"?" in self.raw
+            self._wild = tuple(n for n in self.index if b"*" in n or b"?" in n) if has_any else ()
+        return self._wild
+
+    def spliced(self, changes: dict[bytes, Entry | None]) -> Node:
+        """Return the node in which names stand for other entries, or for none.
+
+        Args:
+            changes: the new entry of each name; None removes it.
+        """
+        raw, index, keys = self.raw, dict(self.index), list(self.keys)
+        for name, entry in changes.items():
+            old = index.pop(name, None)
+            if old is not None:
+                row = b"%b %b\0%b" % (old.mode, name, old.oid)
+                at = raw.index(row)
+                raw = raw[:at] + raw[at + len(row) :]
+                del keys[bisect_left(keys, _sort_key(name, old.mode))]
+            if entry is None:
+                continue
+            key = _sort_key(name, entry.mode)
+            place = bisect_left(keys, key)
+            at = len(raw)
+            if place < len(keys):
+                after = keys[place]
+                name_after = after[:-1] if after.endswith(b"/") else after
+                follower = index[name_after]
+                at = raw.index(b"%b %b\0%b" % (follower.mode, name_after, follower.oid))
+            raw = raw[:at] + b"%b %b\0%b" % (entry.mode, name, entry.oid) + raw[at:]
+            keys.insert(place, key)
+            index[name] = entry
+        return Node(raw, index, keys)
+
+
+_EMPTY = Node(b"", {}, [])
+
+
+class NodeCache:
+    """The nodes that were looked at, by object id.
+
+    Bounded by size: when it is full it is emptied, and what is needed is read again.
+    """
+
+    def __init__(self, read: Reader, oid_size: int) -> None:
+        """Read missing objects through `read`, whose ids are `oid_size` bytes long."""
+        self._read = read
+        self._oid_size = oid_size
+        self._nodes: dict[bytes, Node] = {}
+        self._bytes = 0
+
+    def node(self, oid: bytes) -> Node:
+        """Return the tree with this id.
+
+        Raises:
+            ObjectMissing: no such object.
+            ObjectDamaged: it is no tree, or not a well-formed one.
+        """
+        found = self._nodes.get(oid)
+        if found is None:
+            kind, raw = self._read(oid)
+            if kind != b"tree":
+                raise _wrong_kind(oid, kind, "a tree")
+            try:
+                found = Node.parse(raw, self._oid_size)
+            except ValueError as error:
+                raise ObjectDamaged(f"object {oid.hex()} is damaged: {error}", next="gitcoord doctor") from error
+            self.keep(oid, found)
+        return found
+
+    def keep(self, oid: bytes, node: Node) -> None:
+        """Remember a node that was just written."""
+        if self._bytes > _CACHE_BYTES:
+            self._nodes = {}
+            self._bytes = 0
+        self._bytes += len(node.raw) * 3 + 200
+        self._nodes[oid] = node
+
+    def blob(self, oid: bytes) -> bytes:
+        """Return the body of the blob with this id.
+
+        Raises:
+            ObjectMissing: no such object.
+            ObjectDamaged: it is no blob.
+        """
+        kind, body = self._read(oid)
+        if kind != b"blob":
+            raise _wrong_kind(oid, kind, "a record")
+        return body
+
+
+def _wrong_kind(oid: bytes, kind: bytes, wanted: str) -> ObjectDamaged:
+    found = kind.decode(errors="replace")
+    return ObjectDamaged(f"object {oid.hex()} is a {found} where {wanted} should be", next="gitcoord doctor")
+
+
+class Dir:
+    """A directory of a working copy: a node, and what was changed over it."""
+
+    __slots__ = ("base", "changes")
+
+    def __init__(self, base: Node) -> None:
+        """Start without changes."""
+        self.base = base
+        self.changes: dict[bytes, Dir | bytes | None] = {}
+
+    def fork(self) -> Dir:
+        """Return an independent copy; unchanged parts stay shared."""
+        copy = Dir(self.base)
+        copy.changes = {n: c.fork() if isinstance(c, Dir) else c for n, c in self.changes.items()}
+        return copy
+
+    def empty(self) -> bool:
+        """Tell whether no entry is left."""
+        left = len(self.base.index)
+        for name, change in self.changes.items():
+            gone = change is None or (isinstance(change, Dir) and change.empty())
+            left += (not gone) - (name in self.base.index)
+        return left == 0
+
+    def names(self) -> list[bytes]:
+        """Return the names of the entries, in no promised order."""
+        if not self.changes:
+            return list(self.base.index)
+        kept = [n for n in self.base.index if n not in self.changes]
+        return kept + [n for n, c in self.changes.items() if c is not None]
+
+    def wild(self) -> list[bytes]:
+        """Return the names that hold a wildcard."""
+        kept = [n for n in self.base.wild if n not in self.changes]
+        return kept + [n for n, c in self.changes.items() if c is not None and (b"*" in n or b"?" in n)]
+
+
+class Tree:
+    """A working copy of a tree: files by their parts, changed in memory, written when asked.
+
+    Not for several threads at once. `fork` is cheap and makes copies that do not see each other's changes.
+    """
+
+    def __init__(self, cache: NodeCache, root: bytes | None) -> None:
+        """Start from the tree with id `root`, or from an empty one."""
+        self._cache = cache
+        self.root = Dir(cache.node(root) if root else _EMPTY)
+
+    def fork(self) -> Tree:
+        """Return an independent working copy of the same contents."""
+        copy = Tree(self._cache, None)
+        copy.root = self.root.fork()
+        return copy
+
+    def enter(self, directory: Dir, name: bytes) -> Dir | None:
+        """Return the subdirectory of that name, or None where it is missing or a file."""
+        if name in directory.changes:
+            change = directory.changes[name]
+            return change if isinstance(change, Dir) else None
+        entry = directory.base.index.get(name)
+        return Dir(self._cache.node(entry.oid)) if entry is not None and entry.is_tree else None
+
+    def open(self, parts: Parts) -> Dir | None:
+        """Return the directory at these parts, for looking only; None where there is none."""
+        directory: Dir | None = self.root
+        for name in parts:
+            if directory is None:
+                return None
+            directory = self.enter(directory, name)
+        return directory
+
+    def file(self, directory: Dir, name: bytes) -> bytes | Entry | None:
+        """Return a file's body if it was changed here, its entry if not, None where there is no such file."""
+        if name in directory.changes:
+            change = directory.changes[name]
+            return change if isinstance(change, bytes) else None
+        entry = directory.base.index.get(name)
+        return None if entry is None or entry.is_tree else entry
+
+    def find(self, parts: Parts) -> bytes | Entry | None:
+        """Do as `file` does, by the whole path."""
+        directory = self.open(parts[:-1])
+        return None if directory is None else self.file(directory, parts[-1])
+
+    def body(self, found: bytes | Entry) -> bytes:
+        """Return the bytes of what `file` or `find` returned."""
+        return found if isinstance(found, bytes) else self._cache.blob(found.oid)
+
+    def put(self, parts: Parts, body: bytes) -> None:
+        """Let the file at these parts hold `body`, making directories on the way."""
+        directory = self.root
+        for name in parts[:-1]:
+            child = directory.changes.get(name)
+            if not isinstance(child, Dir):
+                child = self.enter(directory, name) or Dir(_EMPTY)
+                directory.changes[name] = child
+            directory = child
+        directory.changes[parts[-1]] = body
+
+    def remove(self, parts: Parts) -> None:
+        """Let there be nothing at these parts; directories that become empty leave the tree when it is written."""
+        if self.open(parts[:-1]) is None:
+            return
+        self.put(parts, b"")
+        directory = self.open(parts[:-1])
+        if directory is not None:
+            directory.changes[parts[-1]] = None
+
+    def files(self, directory: Dir, prefix: Parts = ()) -> Iterator[tuple[Parts, Dir, bytes]]:
+        """Walk all files at and below a directory, by name within each directory.
+
+        Yields:
+            the file's parts below `prefix`, its directory and its name in it.
+        """
+        stack = [(prefix, directory)]
+        while stack:
+            path, here = stack.pop()
+            below: list[tuple[Parts, Dir]] = []
+            for name in sorted(here.names()):
+                child = self.enter(here, name)
+                if child is None:
+                    yield (*path, name), here, name
+                else:
+                    below.append(((*path, name), child))
+            stack.extend(reversed(below))
+
+    def write(self, add: Sink) -> bytes:
+        """Hand every new blob and tree to `add` and return the root's id.
+
+        Args:
+            add: takes a kind and a body, returns the object's id.
+        """
+        order: list[tuple[Dir, Dir | None, bytes]] = []
+        stack: list[tuple[Dir, Dir | None, bytes]] = [(self.root, None, b"")]
+        while stack:
+            item = stack.pop()
+            order.append(item)
+            stack.extend((c, item[0], n) for n, c in item[0].changes.items() if isinstance(c, Dir))
+        entries: dict[int, dict[bytes, Entry | None]] = {}
+        root = b""
+        for directory, parent, name in reversed(order):
+            changes = entries.pop(id(directory), {})
+            for file_name, body in directory.changes.items():
+                if isinstance(body, bytes):
+                    changes[file_name] = Entry(BLOB, add(b"blob", body))
+                elif body is None:
+                    changes[file_name] = None
+            node = directory.base.spliced(changes) if changes else directory.base
+            directory.base, directory.changes = node, {}
+            if parent is not None and not node.index:
+                entries.setdefault(id(parent), {})[name] = None
+                continue
+            oid = add(b"tree", node.raw)
+            self._cache.keep(oid, node)
+            if parent is None:
+                root = oid
+            else:
+                entries.setdefault(id(parent), {})[name] = Entry(TREE, oid)
+        return root
