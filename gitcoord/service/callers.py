@@ -1,0 +1,293 @@
+"""Who is asking: the sessions that a desk signed on, those it may act as, and how the gone are told from the quiet."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Literal, NamedTuple
+
+from gitcoord import config, names
+from gitcoord.coordinator import clock_reading
+from gitcoord.errors import InvalidName, SessionEnded, SessionTaken, UnknownSession
+from gitcoord.model import Author, Operation, Session
+from gitcoord.model_time import Stamp
+from gitcoord.runtime.life import Life, judge, mark_seen, seen_lately
+from gitcoord.runtime.machine import machine_name, new_id
+from gitcoord.service.access import Access
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+
+SEEN_S = 60.0
+"""For so long after a command or hook acted as a session, its dead server process does not count as its death."""
+
+
+class Own(NamedTuple):
+    """A session that this desk signed on."""
+
+    session: str
+    incarnation: str
+    life: Life | None
+
+
+class Actor(NamedTuple):
+    """As whom a verb acts: the operations that must come first (a sign-on), and the session they leave."""
+
+    session: str
+    incarnation: str
+    author: Author
+    first: list[Operation]
+
+
+class SignOn(NamedTuple):
+    """A sign-on that may be needed: made before its plan runs, so that its proof of life can be on the log."""
+
+    id: str
+    life: Life | None
+
+
+class Callers:
+    """The identities of one desk.
+
+    Args:
+        access: the repository.
+        wished: the session id that this caller is meant to have, or None to be given one.
+        hint: the client's own name, from which an id is made.
+        process: whether a process stands behind the session, so that its life can be proved.
+    """
+
+    def __init__(self, access: Access, *, wished: str | None, hint: str, process: bool) -> None:
+        """Begin without a session."""
+        self._access = access
+        self.wished = wished
+        self.hint = hint
+        self.process = process
+        self.own: Own | None = None
+        self.signing = threading.RLock()
+        self._person: Author | None = None
+
+    # -- operations
+
+    def operation(self, kind: str, actor: Actor, now: Stamp, **fields: Any) -> Operation:
+        """Return a fresh operation of an actor."""
+        return {
+            "id": new_id(now.at_ms),
+            "type": kind,
+            "session": actor.session,
+            "incarnation": actor.incarnation,
+            "clock": clock_reading(now),
+            "author": actor.author,
+            **fields,
+        }
+
+    def person(self) -> Author:
+        """Return the person whose work this is, as git would say. Starts git once."""
+        if self._person is None:
+            git = config.read_git_config(self._access.repository.git_dir)
+            settings = config.settle(config.read_environment(), git)
+            self._person = {"name": settings.user_name, "email": settings.user_email}
+        return self._person
+
+    def author(self, session: str) -> Author:
+        """Return the author of a session's operations: an agent under its own name, a person under theirs."""
+        person = self.person()
+        return {"name": session, "email": person["email"]} if self.process or "@" not in session else person
+
+    # -- signing on
+
+    def prepare(self, incarnation: str | None = None) -> SignOn:
+        """Make what a sign-on needs outside the log: an id and a proof of life.
+
+        Args:
+            incarnation: go on as this one.
+
+        Raises:
+            SessionTaken: a living process is that incarnation.
+        """
+        now = self._access.coordinator.clock.stamp()
+        made = incarnation or new_id(now.at_ms)
+        return SignOn(made, Life.begin(self._access.runtime, made, now) if self.process else None)
+
+    @staticmethod
+    def discard(sign_on: SignOn) -> None:
+        """Forget a sign-on that did not come to be."""
+        if sign_on.life is not None:
+            sign_on.life.end()
+
+    def start_operation(
+        self, state: State, now: Stamp, sign_on: SignOn, *, session: str | None, intent: str, takeover: bool
+    ) -> Operation:
+        """Return the sign-on of a wished session, or of the lowest free id made from the client's name.
+
+        Raises:
+            SessionTaken: the wished id is in use, and not to be taken over (yet).
+            InvalidName: the wished id cannot be one.
+        """
+        name = session or self.wished or self._lowest_free(state)
+        names.check_session_id(name)
+        limits = state.policy["limits"]
+        return {
+            "id": sign_on.id,
+            "type": "session.start",
+            "session": name,
+            "incarnation": sign_on.id,
+            "clock": clock_reading(now),
+            "author": self.author(name),
+            "agent": self.hint[:60],
+            "intent": intent,
+            "machine_name": machine_name(),
+            "lease_s": limits["lease_process_s"] if self.process else limits["lease_command_s"],
+            "process": self.process,
+            "proof": None if sign_on.life is None else sign_on.life.proof,
+            "takeover": self._takeover(state, now, name, wanted=takeover),
+        }
+
+    def _lowest_free(self, state: State) -> str:
+        base = names.session_id_from(self.hint)
+        taken = set(state.session_ids())
+        number = 1
+        while f"{base}-{number}" in taken:
+            number += 1
+        return f"{base}-{number}"
+
+    def _takeover(self, state: State, now: Stamp, name: str, *, wanted: bool) -> dict[str, Any] | None:
+        old = state.session(name)
+        if old is None:
+            return None
+        evidence = self.evidence(old, now)
+        if wanted and evidence is not None:
+            return {"incarnation": old["incarnation"], "evidence": evidence}
+        since = f"{old['author']['name']} on {old['machine_name']}, since {old['started_at']}"
+        if evidence is not None:
+            message = f"session {name} ({since}) is gone but was not ended; its id can be taken over"
+            way_out = f"gitcoord session start {name} --takeover (over MCP: sign_on with takeover=true)"
+        elif wanted:
+            message = f"session {name} ({since}) is alive and cannot be taken over"
+            way_out = "wait until its lease is over, end it there, or sign on under another id"
+        else:
+            message = f"session id {name} is taken: {since}"
+            way_out = "sign on under another id, or without one to be given the lowest free"
+        raise SessionTaken(message, next=way_out, session=name, since=old["started_at"], holder=old["author"]["name"])
+
+    def adopt(self, operation: Operation, sign_on: SignOn) -> None:
+        """Let a published sign-on be this desk's own session."""
+        before, self.own = self.own, Own(operation["session"], sign_on.id, sign_on.life)
+        if before is not None and before.life is not None and before.incarnation != sign_on.id:
+            before.life.end()
+
+    def forget(self) -> None:
+        """Let the desk have no session of its own."""
+        own, self.own = self.own, None
+        if own is not None and own.life is not None:
+            own.life.end()
+
+    # -- acting
+
+    def name_of(self, session: str | None) -> str | None:
+        """Return the id of the session that a verb is about; None where the caller has not signed on."""
+        if session is not None:
+            return names.check_session_id(session)
+        return self.wished if self.own is None else self.own.session
+
+    def standing_actor(self, state: State, session: str | None, now: Stamp) -> Actor | None:
+        """Return as whom a verb acts where that session is signed on, None where it is not.
+
+        Raises:
+            SessionEnded: the desk's own session is over; said once, then the desk has none.
+            SessionTaken: the named session is of another machine.
+        """
+        own = self.own
+        name = self.name_of(session)
+        if name is None:
+            return None
+        record = state.session(name)
+        if own is not None and name == own.session:
+            if record is None or record["incarnation"] != own.incarnation:
+                self.forget()
+                raise self._ended(own, record)
+            return Actor(name, own.incarnation, record["author"], [])
+        if record is None:
+            return None
+        if record["clock"]["machine"] != now.machine:
+            raise SessionTaken(
+                f"session {name} is at work on another machine ({record['machine_name']})",
+                next="act as a session of this machine, or sign on under another id",
+                session=name,
+                since=record["started_at"],
+            )
+        if session is None and self.process:
+            raise SessionTaken(
+                f"session id {name} is taken since {record['started_at']} ({record['machine_name']})",
+                next="sign on under another id, or with takeover once that session is gone",
+                session=name,
+                since=record["started_at"],
+            )
+        return Actor(name, record["incarnation"], record["author"], [])
+
+    @staticmethod
+    def _ended(own: Own, record: Session | None) -> SessionEnded:
+        how = "is over and its locks are released" if record is None else f"was taken over at {record['started_at']}"
+        return SessionEnded(
+            f"session {own.session} ({own.incarnation}) {how}",
+            next="look at what you had locked before you write it again; your next call signs you on anew",
+            session=own.session,
+            incarnation=own.incarnation,
+        )
+
+    def actor(self, state: State, session: str | None, now: Stamp, sign_on: SignOn | None) -> Actor:
+        """Return as whom a verb acts, with the sign-on that has to come first where there is none.
+
+        Raises:
+            SessionTaken: the id is not to be had.
+            UnknownSession: nobody is signed on, and no sign-on was prepared.
+        """
+        standing = self.standing_actor(state, session, now)
+        if standing is not None:
+            return standing
+        if sign_on is None or (self.own is not None and session is not None):
+            raise UnknownSession(
+                f"session {session} is not signed on" if session else "you have not signed on",
+                next="gitcoord session list",
+            )
+        start = self.start_operation(state, now, sign_on, session=session, intent="", takeover=False)
+        return Actor(start["session"], sign_on.id, start["author"], [start])
+
+    def acted(self, actor: Actor, now: Stamp) -> None:
+        """Leave a trace that a process acted as a session that another process keeps alive."""
+        own = self.own
+        if own is None or own.incarnation != actor.incarnation:
+            mark_seen(self._access.runtime, actor.incarnation, os.getpid(), now)
+
+    # -- others
+
+    def evidence(self, session: Session, now: Stamp) -> dict[str, Any] | None:
+        """Return what shows that a session is gone, as far as this machine may say; None where nothing does."""
+        verdict = self._verdict(session, now)
+        if verdict == "dead":
+            return {"kind": "process-gone"}
+        reading = clock_reading(now)
+        if clocks.lease_is_over(session, reading):
+            return {"kind": "lease-over"}
+        if clocks.challenge_is_over(session, reading):
+            return {"kind": "challenge"}
+        return None
+
+    def _verdict(self, session: Session, now: Stamp) -> Literal["alive", "dead", "unknown"]:
+        machine = session["clock"]["machine"]
+        verdict = judge(self._access.runtime, session["incarnation"], session["proof"], machine, now)
+        if verdict == "dead" and seen_lately(self._access.runtime, session["incarnation"], now, SEEN_S):
+            return "unknown"
+        return verdict
+
+    def lives(self, session: Session, now: Stamp) -> bool:
+        """Tell whether a session of this machine is proved to live."""
+        return self._verdict(session, now) == "alive"
+
+    def standing(self, session: Session, now: Stamp) -> str:
+        """Return "live", "lapsed" (its lease is over) or "dead" (its process is gone)."""
+        evidence = self.evidence(session, now)
+        if evidence is None:
+            return "live"
+        return "dead" if evidence["kind"] == "process-gone" else "lapsed"
+
+
+__all__ = ["Actor", "Callers", "InvalidName", "Own", "SignOn"]

@@ -1,0 +1,561 @@
+"""The desk: one caller's verbs, and the answers that the public surface promises.
+
+Each verb plans, submits and shows. Errors become answers in one place (`_answered`), where the news for the caller's
+session is added too. A caller's bug (a wrong type from a face) stays an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gitcoord import canonical, names
+from gitcoord.coordinator import Clock, Plan, Receipt, facts_of
+from gitcoord.errors import BadRequest, CoordError, Refused
+from gitcoord.model import Lock, Session
+from gitcoord.model_time import Stamp, format_time
+from gitcoord.runtime.told import Told
+from gitcoord.runtime.waiting import Line
+from gitcoord.service import locking
+from gitcoord.service.access import Access, open_access
+from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.views import View, lock_view, session_view
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+
+Cancelled = Callable[[], bool]
+
+
+def open_desk(
+    start: str,
+    *,
+    session: str | None = None,
+    hint: str = "agent",
+    process: bool = False,
+    base: str | None = None,
+    clock: Clock | None = None,
+) -> Desk:
+    """Open a desk in the repository around a directory.
+
+    Args:
+        start: a directory in a worktree, or a git directory.
+        session: the session id that the caller is meant to have; None to be given one made from `hint`.
+        hint: the client's own name.
+        process: whether this process stands behind the session, for as long as it lives.
+        base: what relative paths are relative to; None is the worktree's root.
+        clock: who tells the time.
+
+    Raises:
+        NotARepository: there is no repository, or one that gitcoord cannot work in.
+    """
+    access = open_access(start, base, clock)
+    return Desk(access, Callers(access, wished=session, hint=hint, process=process))
+
+
+class Desk:
+    """Answers for one caller. Safe for several threads.
+
+    Every verb returns a dict of the public surface. What went wrong is in `error` (`code`, `message`, `next`), with
+    the verb's own `granted`, `ok`, `found` or `deleted` false; `notices` is there when there is news for the session.
+    """
+
+    def __init__(self, access: Access, callers: Callers) -> None:
+        """Use an opened repository and the identities of one caller."""
+        self.access = access
+        self.callers = callers
+        self._told = Told(access.runtime)
+
+    # -- how verbs become answers
+
+    def _answered(self, verdict: str, session: str | None, verb: Callable[[list[str]], View]) -> View:
+        """Run a verb and return its answer, or the refusal as one.
+
+        Args:
+            verdict: the member that says no in a refusal; empty where the verb has none.
+            session: the session that the caller named, for its news.
+            verb: fills the list with the news that it delivers, and returns the answer.
+        """
+        notices: list[str] = []
+        try:
+            answer = verb(notices)
+        except CoordError as error:
+            said = {name: fact for name, fact in error.facts.items() if name != "held"}
+            answer = {**({verdict: False} if verdict else {}), "error": error.to_dict(), **said}
+            self._collect_news(session, notices)
+        if notices:
+            answer["notices"] = notices
+        return answer
+
+    def _reading(self, verdict: str, verb: Callable[[State, Stamp], View], session: str | None = None) -> View:
+        def run(notices: list[str]) -> View:
+            state = self.access.coordinator.snapshot().state
+            answer = verb(state, self.access.coordinator.clock.stamp())
+            self._add_news(state, session, notices)
+            return answer
+
+        return self._answered(verdict, session, run)
+
+    def _collect_news(self, session: str | None, notices: list[str]) -> None:
+        try:
+            self._add_news(self.access.coordinator.snapshot().state, session, notices)
+        except CoordError:
+            return  # the answer is about to tell what is wrong
+
+    def _add_news(self, state: State, session: str | None, notices: list[str]) -> None:
+        name = self.callers.name_of(session)
+        record = None if name is None else state.session(name)
+        if record is not None and record["notices"] and self._is_ours(record):
+            notices.extend(self._news(record))
+
+    def _is_ours(self, record: Session) -> bool:
+        own = self.callers.own
+        if own is not None and own.session == record["session"]:
+            return own.incarnation == record["incarnation"]
+        return True
+
+    def _news(self, record: Session) -> list[str]:
+        fresh = self._told.fresh(record["incarnation"], [notice["id"] for notice in record["notices"]])
+        self._told.remember(record["incarnation"], fresh)
+        return [notice["text"] for notice in record["notices"] if notice["id"] in fresh]
+
+    def _submit(
+        self, make_plan: Callable[[SignOn | None], Plan], session: str | None, notices: list[str], said: list[Actor]
+    ) -> Receipt:
+        with self.callers.signing:
+            sign_on = self._prepared(session)
+            if sign_on is not None:
+                return self._submitted(make_plan(sign_on), notices, said, sign_on)
+        return self._submitted(make_plan(None), notices, said, None)
+
+    def _prepared(self, session: str | None) -> SignOn | None:
+        coordinator = self.access.coordinator
+        state = coordinator.snapshot().state
+        standing = self.callers.standing_actor(state, session, coordinator.clock.stamp())
+        return self.callers.prepare() if standing is None else None
+
+    def submit(self, plan: Plan, notices: list[str], said: list[Actor]) -> Receipt:
+        """Submit a plan that needs no sign-on; deliver the news that its operation clears."""
+        return self._submitted(plan, notices, said, None)
+
+    def submit_signed_on(
+        self, make_plan: Callable[[SignOn | None], Plan], session: str | None, notices: list[str], said: list[Actor]
+    ) -> Receipt:
+        """Submit a plan, signing on first if its actor has to; deliver the news that its operation clears.
+
+        Args:
+            make_plan: makes the plan, with or without a prepared sign-on.
+            session: as whom the caller wants to act.
+            notices: takes the news.
+            said: where the plan notes as whom it acts.
+        """
+        return self._submit(make_plan, session, notices, said)
+
+    def _submitted(self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None) -> Receipt:
+        news: list[Session] = []
+
+        def heard(state: State, now: Stamp) -> list[dict[str, Any]]:
+            operations = plan(state, now)
+            record = state.session(said[0].session) if said else None
+            news[:] = [] if record is None else [record]
+            return operations
+
+        used = False
+        try:
+            receipt = self.access.coordinator.submit(heard)
+            used = sign_on is not None and any(op["id"] == sign_on.id for op in receipt.operations)
+        finally:
+            if sign_on is not None and not used:
+                self.callers.discard(sign_on)
+        if sign_on is not None and used:
+            self._adopt(receipt, sign_on)
+        if receipt.operations and news:
+            notices.extend(self._news(news[0]))
+        if said:
+            self.callers.acted(said[0], self.access.coordinator.clock.stamp())
+        return receipt
+
+    def _adopt(self, receipt: Receipt, sign_on: SignOn) -> None:
+        started = next(op for op in receipt.operations if op["id"] == sign_on.id)
+        if self.callers.process or self.callers.wished is None:
+            self.callers.adopt(started, sign_on)
+
+    # -- sessions
+
+    def sign_on(
+        self,
+        session: str | None = None,
+        intent: str | None = None,
+        takeover: bool = False,
+        incarnation: str | None = None,
+        lease_s: int | None = None,
+    ) -> View:
+        """Sign on, or say who one is; see `gitcoord.service.signing`."""
+        from gitcoord.service import signing
+
+        return self._answered(
+            "ok",
+            session,
+            lambda notices: signing.sign_on(
+                self, signing.Request(session, intent, takeover, incarnation, lease_s), notices
+            ),
+        )
+
+    def sign_off(self, session: str | None = None) -> View:
+        """End a session; all that it holds is released in the same commit."""
+        from gitcoord.service import signing
+
+        return self._answered("ok", session, lambda notices: signing.sign_off(self, session, notices))
+
+    def renew(self, session: str | None = None, lease_s: int | None = None) -> View:
+        """Renew a session's lease, and set its length where one is given."""
+        from gitcoord.service import signing
+
+        return self._answered("ok", session, lambda notices: signing.renew(self, session, lease_s, notices))
+
+    def list_sessions(self) -> View:
+        """List all sessions, and how this machine sees them."""
+
+        def verb(state: State, now: Stamp) -> View:
+            return {"sessions": [session_view(s, self.callers.standing(s, now)) for s in state.sessions()]}
+
+        return self._reading("", verb)
+
+    def show_session(self, session: str) -> View:
+        """Show one session and its locks."""
+
+        def verb(state: State, now: Stamp) -> View:
+            record = state.session(names.check_session_id(session))
+            if record is None:
+                return {"found": False, "session": None}
+            view = session_view(record, self.callers.standing(record, now))
+            return {"found": True, "session": {**view, "locked": [lock_view(state, k) for k in state.locks_of(record)]}}
+
+        return self._reading("found", verb)
+
+    # -- locks
+
+    def lock_files(
+        self,
+        files: list[str],
+        mode: str = "exclusive",
+        reason: str = "",
+        ttl_s: int | None = None,
+        wait_s: float | None = None,
+        resource: bool = False,
+        offline: bool = False,  # noqa: ARG002 - means something once a remote confirms
+        session: str | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> View:
+        """Lock paths, patterns or a named resource: all or none.
+
+        Args:
+            files: what to lock.
+            mode: exclusive, shared or intent.
+            reason: shown to whoever meets the lock.
+            ttl_s: whole seconds after which the lock ends; None lets it live with the session's lease.
+            wait_s: seconds to wait for it at most; None does not wait.
+            resource: `files` are names of resources, not paths.
+            offline: accepted for clones that share; here nothing but this clone decides.
+            session: act as this session.
+            cancelled: asked while waiting; true calls the wait off.
+        """
+
+        def verb(notices: list[str]) -> View:
+            wish = locking.make_wish(self._claims(files, resource=resource), mode, reason, ttl_s)
+            receipt = self._locked(wish, session, wait_s, cancelled, notices)
+            return locking.granted_view(receipt)
+
+        return self._answered("granted", session, verb)
+
+    def _claims(self, files: list[str], *, resource: bool) -> tuple[Any, ...]:
+        fold = self.access.coordinator.snapshot().state.fold_case
+        return locking.resolve(self.access, files, resource=resource, fold_case=fold)
+
+    def _locked(
+        self,
+        wish: locking.Wish,
+        session: str | None,
+        wait_s: float | None,
+        cancelled: Cancelled | None,
+        notices: list[str],
+    ) -> Receipt:
+        said: list[Actor] = []
+        line = Line(self.access.runtime)
+
+        def attempt(before: str | None) -> Receipt:
+            ahead = locking.Ahead(line, before)
+            return self._submit(
+                lambda sign_on: locking.acquire_plan(self.callers, wish, session, sign_on, ahead, said),
+                session,
+                notices,
+                said,
+            )
+
+        if wait_s is None:
+            return attempt(None)
+        if wait_s < 0:
+            raise BadRequest(f"a wait of {wait_s} s is no time", next="give 0 or more seconds")
+        from gitcoord.errors import LockHeld
+        from gitcoord.service import signing, waits
+
+        try:
+            return attempt(None)
+        except LockHeld:
+            actor = signing.present(self, session, notices)
+        return waits.Waiting(self.access, actor, wish, wait_s, cancelled).run(attempt)
+
+    def unlock_files(
+        self,
+        files: list[str] | None = None,
+        all: bool = False,  # noqa: A002 - the public name
+        resource: bool = False,
+        session: str | None = None,
+    ) -> View:
+        """Release what the session holds of these, or all that it holds."""
+
+        def verb(notices: list[str]) -> View:
+            if all == bool(files):
+                raise BadRequest(
+                    "name what to unlock, or say all", next="gitcoord unlock PATH... or gitcoord unlock --all"
+                )
+            claims = None if all else self._claims(files or [], resource=resource)
+            found: list[locking.Unlocking] = []
+            said: list[Actor] = []
+            plan = locking.release_plan(self.callers, claims, session, found, said)
+            receipt = self._submitted(plan, notices, said, None)
+            return {
+                "ok": True,
+                "released": found[0].released,
+                "not_held": found[0].not_held,
+                "revision": receipt.state.revision,
+            }
+
+        return self._answered("ok", session, verb)
+
+    def break_lock(self, files: list[str], reason: str, resource: bool = False, session: str | None = None) -> View:
+        """Break all that others hold on exactly these; the losers are told at their next operation."""
+
+        def verb(notices: list[str]) -> View:
+            if not reason.strip():
+                raise BadRequest("breaking a lock needs a reason", next="say why: -m REASON")
+            claims, said = self._claims(files, resource=resource), list[Actor]()
+            before: list[State] = []
+
+            def make(sign_on: SignOn | None) -> Plan:
+                plan = locking.break_plan(self.callers, claims, reason, session, sign_on, said)
+
+                def watched(state: State, now: Stamp) -> list[dict[str, Any]]:
+                    before[:] = [state]
+                    return plan(state, now)
+
+                return watched
+
+            receipt = self._submit(make, session, notices, said)
+            found = facts_of(receipt, "lock.break")
+            broken: list[Lock] = [] if found is None else found[1]["broken"]
+            return {"ok": True, "broken": [lock_view(before[0], k) for k in broken], "revision": receipt.revisions[-1]}
+
+        return self._answered("ok", session, verb)
+
+    def get_locked_files(
+        self,
+        path: str | None = None,
+        owner: str | None = None,
+        resource: bool | None = None,
+        session: str | None = None,
+    ) -> View:
+        """List locks: those that overlap a path, one's own or the others'.
+
+        Args:
+            path: a path, pattern, or (with `resource`) a resource's name; None for all.
+            owner: "ours", "theirs" or None.
+            resource: True for named resources only, False for paths only.
+            session: whose are ours.
+        """
+
+        def verb(state: State, _now: Stamp) -> View:
+            claim = None
+            if path is not None:
+                claim = locking.resolve(self.access, [path], resource=bool(resource), fold_case=state.fold_case)[0]
+            me = self.callers.name_of(session)
+            found = [
+                lock_view(state, lock)
+                for lock in locking.wanted_locks(state, claim, resources=resource)
+                if owner is None or (lock["session"] == me) == (owner == "ours")
+            ]
+            return {"locks": found}
+
+        return self._reading("", verb, session)
+
+    def check(self, files: list[str], resource: bool = False, session: str | None = None) -> View:
+        """Say whether the session may edit these; `ok` is false if others hold any of them."""
+
+        def verb(state: State, now: Stamp) -> View:
+            me = self.callers.name_of(session)
+            claims = locking.resolve(self.access, files, resource=resource, fold_case=state.fold_case)
+            checked = [locking.check_claim(self.callers, state, claim, me, now) for claim in claims]
+            bad = next((row for row in checked if not row["ok"]), None)
+            answer: View = {"ok": bad is None, "session": me, "checked": checked}
+            if bad is not None:
+                way_out = f"gitcoord lock {bad['path']} --wait 60s, or work elsewhere"
+                answer["error"] = {"code": "lock_held", "message": bad["why"], "next": way_out}
+            return answer
+
+        return self._reading("ok", verb, session)
+
+    # -- shared state
+
+    def store_data(
+        self, scope: str, key: str, value: Any, expect_revision: int | None = None, session: str | None = None
+    ) -> View:
+        """Store a JSON value under a key, on condition of its revision where one is given (0: absent)."""
+
+        def verb(notices: list[str]) -> View:
+            names.check_scope(scope)
+            names.check_key(key)
+            limits = self.access.coordinator.snapshot().state.policy["limits"]
+            canonical.check_value(value, limits["value_bytes"])
+            said: list[Actor] = []
+
+            def make(sign_on: SignOn | None) -> Plan:
+                def plan(state: State, now: Stamp) -> list[dict[str, Any]]:
+                    actor = self.callers.actor(state, session, now, sign_on)
+                    said[:] = [actor]
+                    old = state.datum(scope, key)
+                    fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
+                    replaces = None if old is None else old["store"]
+                    made = self.callers.operation("data.store", actor, now, **fields, replaces=replaces)
+                    return [*actor.first, made]
+
+                return plan
+
+            receipt = self._submit(make, session, notices, said)
+            return {"ok": True, "revision": receipt.revisions[-1]}
+
+        return self._answered("ok", session, verb)
+
+    def retrieve_data(self, scope: str, key: str) -> View:
+        """Return what is stored under a key; a missing key is `found: false` and no error."""
+
+        def verb(state: State, _now: Stamp) -> View:
+            datum = state.datum(names.check_scope(scope), names.check_key(key))
+            if datum is None:
+                return {"found": False, "value": None, "revision": 0, "stored_by": None, "stored_at": None}
+            fields = ("value", "revision", "stored_by", "stored_at")
+            return {"found": True, **{name: datum[name] for name in fields}}
+
+        return self._reading("found", verb)
+
+    def delete_data(self, scope: str, key: str, expect_revision: int | None = None, session: str | None = None) -> View:
+        """Delete a key; `deleted` is false, without an error, where there was none."""
+        names_checked = {"scope": scope, "key": key, "expect_revision": expect_revision}
+        return self._deleted("data.delete", names_checked, session)
+
+    def delete_scope(self, scope: str, session: str | None = None) -> View:
+        """Delete all keys of exactly this scope; `deleted` counts them."""
+        return self._deleted("data.delete_scope", {"scope": scope}, session)
+
+    def _deleted(self, kind: str, fields: dict[str, Any], session: str | None) -> View:
+        whole = kind == "data.delete_scope"
+
+        def verb(notices: list[str]) -> View:
+            scope = names.check_scope(fields["scope"])
+            key = None if whole else names.check_key(fields["key"])
+            said: list[Actor] = []
+
+            def is_there(state: State) -> bool:
+                return bool(state.keys(scope)) if key is None else state.datum(scope, key) is not None
+
+            def make(sign_on: SignOn | None) -> Plan:
+                def plan(state: State, now: Stamp) -> list[dict[str, Any]]:
+                    if not is_there(state) and not fields.get("expect_revision"):
+                        return []
+                    actor = self.callers.actor(state, session, now, sign_on)
+                    said[:] = [actor]
+                    return [*actor.first, self.callers.operation(kind, actor, now, **fields)]
+
+                return plan
+
+            receipt = self._submit(make, session, notices, said)
+            found = facts_of(receipt, kind)
+            deleted = (0 if found is None else found[1]["deleted"]) if whole else found is not None
+            return {"deleted": deleted, "revision": receipt.state.revision}
+
+        return self._answered("deleted", session, verb)
+
+    def list_keys(self, scope: str) -> View:
+        """List the keys of exactly this scope, sorted."""
+        return self._reading("", lambda state, _now: {"keys": state.keys(names.check_scope(scope))})
+
+    def list_scopes(self, pattern: str | None = None) -> View:
+        """List scopes, sorted; `*` and `?` in a pattern match anything, slashes too."""
+
+        def verb(state: State, _now: Stamp) -> View:
+            found = state.scopes()
+            if pattern is None:
+                return {"scopes": found}
+            from gitcoord.service.scopes import matching
+
+            return {"scopes": matching(pattern, found)}
+
+        return self._reading("", verb)
+
+    # -- looking around
+
+    def get_history(
+        self,
+        path: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        resource: bool = False,
+    ) -> View:
+        """List what happened, the newest first; see `gitcoord.service.history`."""
+        from gitcoord.service import history
+
+        def verb(state: State, _now: Stamp) -> View:
+            claim = None
+            if path is not None:
+                claim = locking.resolve(self.access, [path], resource=resource, fold_case=state.fold_case)[0]
+            return {"entries": history.entries(self.access.coordinator, claim, session, limit)}
+
+        return self._reading("", verb)
+
+    def status(self, session: str | None = None) -> View:
+        """Return one screen's worth: who is here, what they hold, what lapses soon, who waits."""
+        from gitcoord.service import status
+
+        return self._reading("", lambda state, now: status.status(self, state, now, session), session)
+
+    def tip(self) -> str:
+        """Return the newest commit of the log in hex, at the cost of one ref look-up.
+
+        Raises:
+            NotInitialised: there is no log.
+        """
+        return self.access.coordinator.tip().hex()
+
+    # -- for a serving process
+
+    def keep_alive_once(self) -> float:
+        """Renew what is due, for all sessions of this machine whose life is proved.
+
+        Returns:
+            seconds until it wants to be called again.
+        """
+        from gitcoord.service import signing
+
+        return signing.keep_alive(self)
+
+    def close(self) -> None:
+        """Sign off what this desk signed on, and drop its proof of life. Harmless when done twice."""
+        if self.callers.own is not None and self.callers.process:
+            self.sign_off()
+        self.callers.forget()
+
+
+def lease_end(session: Session) -> str:
+    """Return when a session's lease ends, as answers show it."""
+    return format_time(clocks.lease_end_ms(session))
+
+
+__all__ = ["Desk", "Refused", "lease_end", "open_desk"]

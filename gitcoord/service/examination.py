@@ -1,0 +1,208 @@
+"""`doctor`: look for what is not in order, say it by name, and put right what can be put right.
+
+Looks at the refs, the runtime directory, every record at the tip, every commit of the log, and the sessions. A finding
+that is fixed says so; one that is not stays a finding, and `ok` is false while an error is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from gitcoord import config, names
+from gitcoord.coordinator import Coordinator, clock_reading
+from gitcoord.errors import CoordError, IntegrityFault
+from gitcoord.model import ALIAS_REF, LOG_REF, Operation, Session
+from gitcoord.model_time import Stamp
+from gitcoord.runtime.life import sweep
+from gitcoord.runtime.told import Told
+from gitcoord.service.access import Access, open_access
+from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.history import walk
+from gitcoord.state import State
+from gitcoord.store.setup import mend, runtime_faults
+from gitcoord.transitions import clocks
+
+_LOCK_IS_LEFT_S = 60
+_LAPSED_FOR_S = 24 * 3600
+
+
+class Finding(NamedTuple):
+    """Something that is not in order."""
+
+    code: str
+    message: str
+    severity: str
+    fixable: bool
+    fixed: bool = False
+
+
+def examine(start: str, *, fix: bool) -> dict[str, Any]:
+    """Return `ok` and the findings in the repository around a directory.
+
+    Args:
+        start: a directory in a worktree, or a git directory.
+        fix: put right what can be.
+    """
+    try:
+        access = open_access(start)
+        if access.coordinator.ref.read() is None:
+            lost = Finding("not_initialised", f"this repository has no log ({LOG_REF})", "error", fixable=False)
+            return _answer([lost], next_step="gitcoord init")
+        return _answer(list(_findings(access, fix=fix)))
+    except CoordError as error:
+        return {"ok": False, "findings": [], "error": error.to_dict()}
+
+
+def _answer(findings: list[Finding], next_step: str = "gitcoord doctor --fix") -> dict[str, Any]:
+    errors = [f for f in findings if f.severity == "error" and not f.fixed]
+    answer: dict[str, Any] = {"ok": not errors, "findings": [f._asdict() for f in findings]}
+    if errors:
+        unreadable = any(f.code in ("unreadable", "history_damaged") for f in errors)
+        code = "unreadable_record" if unreadable else "not_in_order"
+        answer["error"] = {"code": code, "message": errors[0].message, "next": next_step}
+    return answer
+
+
+def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
+    yield from _files(access, fix=fix)
+    yield from _refs(access.coordinator, fix=fix)
+    unreadable = list(_records(access.coordinator))
+    yield from unreadable
+    yield from _history(access.coordinator)
+    if not unreadable:
+        yield from _sessions(access, fix=fix)
+        yield from _leftovers(access, fix=fix)
+
+
+def _files(access: Access, *, fix: bool) -> Iterator[Finding]:
+    now_s = access.coordinator.clock.stamp().at_ms / 1000
+    faults = runtime_faults(access.repository, now_s)
+    if faults and fix:
+        mend(access.repository, now_s)
+    left = {(f.code, f.message) for f in runtime_faults(access.repository, now_s)} if fix else set[tuple[str, str]]()
+    for fault in faults:
+        fixed = fix and (fault.code, fault.message) not in left
+        severity = "warning" if fault.code == "tmp_leftovers" else "error"
+        yield Finding(fault.code, fault.message, severity, fault.fixable, fixed)
+
+
+def _refs(coordinator: Coordinator, *, fix: bool) -> Iterator[Finding]:
+    ref = coordinator.ref
+    now_s = coordinator.clock.stamp().at_ms / 1000
+    left = ref.leftover_lock(now_s)
+    if left is not None:
+        removed = bool(ref.drop_leftover_locks(now_s, older_than_s=_LOCK_IS_LEFT_S)) if fix else False
+        yield Finding("leftover_lock", left, "error", fixable=True, fixed=removed)
+    alias = ref.alias_state()
+    if alias != "ok":
+        said = {"missing": "is missing", "flattened": "is a plain ref and does not follow the log"}
+        if fix:
+            ref.make_alias()
+        fixed = fix and ref.alias_state() == "ok"
+        message = f"{ALIAS_REF} {said.get(alias, 'points elsewhere')}"
+        yield Finding(f"alias_{alias}", message, "error", fixable=True, fixed=fixed)
+    if not ref.has_log():
+        if fix:
+            ref.make_log()
+        yield Finding("reflog_missing", f"{LOG_REF} has no reflog", "warning", fixable=True, fixed=fix)
+
+
+def _records(coordinator: Coordinator) -> Iterator[Finding]:
+    """Read every record at the tip, each by itself, so that one that is damaged does not hide the next."""
+    healed = len(coordinator.objects.healed)
+    try:
+        state = coordinator.snapshot().state
+        faults = list(state.faults())
+    except IntegrityFault as error:
+        faults = [error]
+    for fault in faults:
+        yield Finding("unreadable", fault.message, "error", fixable=False)
+    for oid in coordinator.objects.healed[healed:]:
+        message = f"object {oid.hex()} was damaged or missing and is put back from another copy"
+        yield Finding("healed", message, "warning", fixable=True, fixed=True)
+
+
+def _history(coordinator: Coordinator) -> Iterator[Finding]:
+    """Read every commit of the log."""
+    try:
+        for _ in walk(coordinator):
+            pass
+    except IntegrityFault as error:
+        yield Finding(
+            "history_damaged", f"the log cannot be read to its beginning: {error.message}", "error", fixable=False
+        )
+
+
+def _sessions(access: Access, *, fix: bool) -> Iterator[Finding]:
+    env = config.read_environment()
+    me = names.user_session_id(env.login or "user", config.host_name())
+    callers = Callers(access, wished=me, hint="gitcoord doctor", process=False)
+    coordinator = access.coordinator
+    found = _gone(callers, coordinator.snapshot().state, coordinator.clock.stamp(), me)
+    if not found:
+        return
+    if fix:
+        _reap(callers, coordinator)
+    left = {
+        record["incarnation"]
+        for record, _ in _gone(callers, coordinator.snapshot().state, coordinator.clock.stamp(), me)
+    }
+    for record, why in found:
+        message = f"session {record['session']} is gone ({why}) and still holds {record['held']}"
+        fixed = fix and record["incarnation"] not in left
+        yield Finding("dead_session", message, "warning", fixable=True, fixed=fixed)
+
+
+def _gone(callers: Callers, state: State, now: Stamp, me: str) -> list[tuple[Session, str]]:
+    """Return the sessions whose process is gone, or whose lease is over for a day or while they hold something."""
+    found: list[tuple[Session, str]] = []
+    for record in state.sessions():
+        evidence = None if record["session"] == me else callers.evidence(record, now)
+        if evidence is None:
+            continue
+        age_ms = clocks.elapsed_ms(record["clock"], clock_reading(now)) or 0
+        long_ago = age_ms >= (record["lease_s"] + _LAPSED_FOR_S) * 1000
+        if evidence["kind"] == "process-gone" or record["held"] or long_ago:
+            found.append((record, str(evidence["kind"]).replace("-", " ")))
+    return found
+
+
+def _reap(callers: Callers, coordinator: Coordinator) -> None:
+    """End the gone, as a session that comes for this and goes again if it was not here."""
+    sign_on: SignOn = callers.prepare()
+
+    def plan(state: State, now: Stamp) -> list[Operation]:
+        gone = _gone(callers, state, now, callers.wished or "")
+        if not gone:
+            return []
+        actor = callers.actor(state, None, now, sign_on)
+        reaps = [
+            callers.operation(
+                "session.reap",
+                actor,
+                now,
+                target=record["session"],
+                target_incarnation=record["incarnation"],
+                evidence=callers.evidence(record, now),
+            )
+            for record, _ in gone
+        ]
+        last = [callers.operation("session.end", _only(actor), now)] if actor.first else []
+        return [*actor.first, *reaps, *last]
+
+    coordinator.submit(plan)
+
+
+def _only(actor: Actor) -> Actor:
+    return actor._replace(first=[])
+
+
+def _leftovers(access: Access, *, fix: bool) -> Iterator[Finding]:
+    if not fix:
+        return
+    keep = {record["incarnation"] for record in access.coordinator.snapshot().state.sessions()}
+    swept = {*sweep(access.runtime, keep), *Told(access.runtime).sweep(keep)}
+    if swept:
+        message = f"files of {len(swept)} ended sessions lay in {access.runtime}"
+        yield Finding("runtime_leftovers", message, "warning", fixable=True, fixed=True)

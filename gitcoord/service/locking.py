@@ -1,0 +1,377 @@
+"""The verbs of locks: lock, unlock, break, list, check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from gitcoord import locate, paths
+from gitcoord.coordinator import Receipt, clock_reading, facts_of
+from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder
+from gitcoord.model import MODES, Lock, Mode, Operation
+from gitcoord.model_time import Stamp, format_time
+from gitcoord.paths import Claim
+from gitcoord.runtime.waiting import Line, Waiter
+from gitcoord.service.access import Access
+from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.views import View, held_message, lock_view
+from gitcoord.state import State, claim_of
+from gitcoord.transitions import clocks, locks
+
+_CONFLICTS_SHOWN = 50
+
+
+class Wish(NamedTuple):
+    """What a caller wants locked."""
+
+    claims: tuple[Claim, ...]
+    mode: Mode
+    reason: str
+    ttl_s: int | None
+
+
+class Ahead(NamedTuple):
+    """Which waiters a request has to let pass."""
+
+    line: Line
+    before: str | None
+
+
+def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool) -> tuple[Claim, ...]:
+    """Return the claims that a caller named; the same claim twice is one.
+
+    Raises:
+        InvalidPath: one of them cannot be locked.
+        BadRequest: none was named.
+    """
+    if not files:
+        raise BadRequest("no path was named", next="name at least one path")
+    found: dict[tuple[str, ...], Claim] = {}
+    for text in files:
+        claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
+        found.setdefault(claim.parts, claim)
+    return tuple(found.values())
+
+
+def make_wish(claims: tuple[Claim, ...], mode: str, reason: str, ttl_s: int | None) -> Wish:
+    """Return a wish whose mode is one.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if mode not in MODES:
+        raise BadRequest(f"{mode!r} is no lock mode", next=f"one of {', '.join(MODES)}")
+    return Wish(claims, mode, reason, ttl_s)
+
+
+def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> list[View]:
+    """Return the locks that stand in the way, each with the wanted path that it stands before."""
+    shown: list[View] = []
+    for lock in held[:_CONFLICTS_SHOWN]:
+        theirs = claim_of(lock)
+        wanted = next((c for c in claims if paths.overlaps(c, theirs)), claims[0])
+        view = lock_view(state, lock)
+        shown.append({**view, "path": locks.claim_record(wanted)["path"], "held_path": lock["path"]})
+    return shown
+
+
+def held_error(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> LockHeld:
+    """Return the refusal that names who holds what, since when, until when, why, and what to try."""
+    conflicts = conflict_views(state, claims, held)
+    more = f"; and {len(held) - 1} more" if len(held) > 1 else ""
+    first = conflicts[0]
+    return LockHeld(
+        held_message(first) + more,
+        next=f"wait for it (--wait 60s, over MCP wait_s), work elsewhere, or ask {first['session']} to release it",
+        conflicts=conflicts,
+        held=held,
+    )
+
+
+# -- lock
+
+
+def acquire_plan(
+    callers: Callers, wish: Wish, session: str | None, sign_on: SignOn | None, ahead: Ahead, said: list[Actor]
+) -> Callable[[State, Stamp], list[Operation]]:
+    """Return the plan of a lock request.
+
+    It clears away what stands in the way only in name: locks whose time is up, and sessions that are gone. Each in an
+    operation, and so a commit, of its own that says why.
+    """
+
+    def plan(state: State, now: Stamp) -> list[Operation]:
+        actor = callers.actor(state, session, now, sign_on)
+        said[:] = [actor]
+        _let_pass(state, wish, actor, ahead, now)
+        cleared = _clearing(callers, state, wish, actor, now)
+        return [
+            *actor.first,
+            *cleared,
+            callers.operation(
+                "lock.acquire",
+                actor,
+                now,
+                claims=[locks.claim_record(claim) for claim in wish.claims],
+                mode=wish.mode,
+                reason=wish.reason,
+                ttl_s=wish.ttl_s,
+            ),
+        ]
+
+    return plan
+
+
+def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Stamp) -> list[Operation]:
+    """Return the operations that remove what is over of the locks in the way; raise if anything else is.
+
+    Raises:
+        LockHeld: somebody who is not gone holds what is wished.
+    """
+    in_the_way = {
+        (lock["key"], lock["session"]): lock
+        for claim in wish.claims
+        for lock in locks.conflicts(state, claim, wish.mode, actor.session)
+    }
+    reading = clock_reading(now)
+    gone: dict[str, dict[str, Any] | None] = {}
+    expired: dict[str, list[Lock]] = {}
+    held: list[Lock] = []
+    for lock in in_the_way.values():
+        holder = lock["session"]
+        if holder not in gone:
+            record = state.session(holder)
+            gone[holder] = None if record is None else callers.evidence(record, now)
+        if gone[holder] is not None:
+            continue
+        if clocks.lock_is_over(lock, reading):
+            expired.setdefault(holder, []).append(lock)
+        else:
+            held.append(lock)
+    if held:
+        raise held_error(state, wish.claims, held)
+    operations = [
+        callers.operation(
+            "session.reap",
+            actor,
+            now,
+            target=holder,
+            target_incarnation=cast("Any", state.session(holder))["incarnation"],
+            evidence=evidence,
+        )
+        for holder, evidence in gone.items()
+        if evidence is not None
+    ]
+    return operations + [
+        callers.operation("lock.expire", actor, now, locks=[_named(lock) for lock in over]) for over in expired.values()
+    ]
+
+
+def _named(lock: Lock) -> dict[str, Any]:
+    return {name: lock[name] for name in ("path", "key", "kind", "session", "token")}
+
+
+def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
+    """Return what somebody in the line waits for."""
+    return tuple(locks.claim_from(record) for record in waiter.claims)
+
+
+def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> None:
+    """Refuse a request that would overtake somebody who came first.
+
+    Raises:
+        LockHeld: an earlier waiter wants something that overlaps.
+    """
+    for waiter in ahead.line.others(now, ahead.before):
+        if waiter.session == actor.session or not locks.stand_in_the_way(wish.mode, cast("Mode", waiter.mode)):
+            continue
+        theirs = waiter_claims(waiter)
+        met = [(mine, other) for mine in wish.claims for other in theirs if paths.overlaps(mine, other)]
+        if not met or any(state.lock(mine, actor.session) is not None for mine, _ in met):
+            continue
+        mine, other = met[0]
+        path = locks.claim_record(mine)["path"]
+        raise LockHeld(
+            f"{path} is wanted by {waiter.session}, who waits in line since {format_time(waiter.since_ms)}",
+            next="wait in line too (--wait 60s, over MCP wait_s)",
+            conflicts=[
+                {
+                    "path": path,
+                    "held_path": locks.claim_record(other)["path"],
+                    "kind": other.kind,
+                    "mode": waiter.mode,
+                    "state": "waiting",
+                    "session": waiter.session,
+                    "grant": None,
+                    "token": None,
+                    "locked_at": format_time(waiter.since_ms),
+                    "expires_at": None,
+                    "reason": str(waiter.wish.get("reason", "")),
+                }
+            ],
+            held=[],
+        )
+
+
+def granted_view(receipt: Receipt) -> View:
+    """Return the answer of a granted lock request."""
+    found = facts_of(receipt, "lock.acquire")
+    if found is None:
+        raise BadRequest("no lock was asked for")
+    operation, facts, revision = found
+    views = [lock_view(receipt.state, lock) for lock in facts["granted"]]
+    warnings = [
+        f"{lock['session']} has marked {lock['path']} as {lock['mode']} since {lock['locked_at']}"
+        + (f': "{lock["reason"]}"' if lock["reason"] else "")
+        for lock in facts["beside"]
+    ]
+    return {
+        "granted": True,
+        "session": operation["session"],
+        "grant": views[0]["grant"],
+        "token": max(view["token"] for view in views),
+        "revision": revision,
+        "state": "local",
+        "expires_at": min(view["expires_at"] for view in views),
+        "locks": views,
+        "warnings": list(dict.fromkeys(warnings)),
+    }
+
+
+# -- unlock
+
+
+class Unlocking(NamedTuple):
+    """What an unlock found to do."""
+
+    released: list[str]
+    not_held: list[str]
+
+
+def release_plan(
+    callers: Callers, claims: tuple[Claim, ...] | None, session: str | None, found: list[Unlocking], said: list[Actor]
+) -> Callable[[State, Stamp], list[Operation]]:
+    """Return the plan of an unlock request; None for the claims means all that the session holds.
+
+    Raises, when asked: NotHolder if others hold exactly what was named; NotFound if nothing named is locked.
+    """
+
+    def plan(state: State, now: Stamp) -> list[Operation]:
+        actor = callers.actor(state, session, now, None)
+        said[:] = [actor]
+        record = state.session(actor.session)
+        held = [] if record is None or claims is not None else list(state.locks_of(record))
+        mine = [claim_of(lock) for lock in held]
+        missing: list[Claim] = []
+        for claim in claims or ():
+            (missing if state.lock(claim, actor.session) is None else mine).append(claim)
+        _check_missing(state, actor, mine, missing)
+        found[:] = [Unlocking([_path(c) for c in mine], [_path(c) for c in missing])]
+        if not mine:
+            return []
+        return [callers.operation("lock.release", actor, now, claims=[locks.claim_record(c) for c in mine])]
+
+    return plan
+
+
+def _path(claim: Claim) -> str:
+    return locks.claim_record(claim)["path"]
+
+
+def _check_missing(state: State, actor: Actor, mine: list[Claim], missing: list[Claim]) -> None:
+    for claim in missing:
+        others = [
+            k for k in state.overlapping(claim) if claim_of(k).parts == claim.parts and k["session"] != actor.session
+        ]
+        if others:
+            holder = others[0]["session"]
+            raise NotHolder(
+                f"{_path(claim)} is locked by {holder} since {others[0]['locked_at']}, not by {actor.session}",
+                next=f"ask {holder} to release it; breaking it needs a reason: gitcoord unlock --force -m REASON",
+                conflicts=conflict_views(state, (claim,), others),
+                released=[],
+                not_held=[_path(c) for c in missing],
+            )
+    if missing and not mine:
+        near = [k["path"] for claim in missing for k in state.overlapping(claim) if k["session"] == actor.session]
+        hint = f"; {actor.session} holds {', '.join(near[:5])}" if near else ""
+        raise NotFound(
+            f"{', '.join(_path(c) for c in missing[:5])}: not locked{hint}",
+            next="gitcoord locks --ours",
+            released=[],
+            not_held=[_path(c) for c in missing],
+        )
+
+
+# -- break
+
+
+def break_plan(
+    callers: Callers,
+    claims: tuple[Claim, ...],
+    reason: str,
+    session: str | None,
+    sign_on: SignOn | None,
+    said: list[Actor],
+) -> Callable[[State, Stamp], list[Operation]]:
+    """Return the plan that breaks all that others hold on exactly these claims."""
+
+    def plan(state: State, now: Stamp) -> list[Operation]:
+        actor = callers.actor(state, session, now, sign_on)
+        said[:] = [actor]
+        named: list[dict[str, Any]] = []
+        for claim in claims:
+            over = [k for k in state.overlapping(claim) if k["session"] != actor.session]
+            exact = [k for k in over if claim_of(k).parts == claim.parts]
+            if not exact:
+                near = ", ".join(f"{k['path']} ({k['session']})" for k in over[:5])
+                hint = f"; what overlaps it: {near}" if near else ""
+                raise NotFound(f"nobody else has locked {_path(claim)}{hint}", next="gitcoord locks", broken=[])
+            named.extend(_named(lock) for lock in exact)
+        return [*actor.first, callers.operation("lock.break", actor, now, locks=named, reason=reason)]
+
+    return plan
+
+
+# -- looking
+
+
+def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -> list[Lock]:
+    """Return the locks that overlap a claim, or all."""
+    if claim is not None:
+        return sorted(state.overlapping(claim), key=lambda lock: (lock["key"], lock["session"]))
+    return list(state.locks(resources=resources))
+
+
+def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
+    """Return whether a session may edit what a claim covers, and why."""
+    reading = clock_reading(now)
+    over: list[str] = []
+    beside: list[Lock] = []
+    held: list[Lock] = []
+    mine: Lock | None = None
+    for lock in state.overlapping(claim):
+        if lock["session"] == me:
+            covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
+            if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
+                mine = lock
+            continue
+        record = state.session(lock["session"])
+        if record is None or clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None:
+            over.append(f"{lock['path']} of {lock['session']} has lapsed")
+        elif lock["mode"] == "intent":
+            beside.append(lock)
+        else:
+            held.append(lock)
+    conflicts = conflict_views(state, (claim,), held)
+    if conflicts:
+        why = held_message(conflicts[0])
+    elif mine is not None and clocks.lock_is_over(mine, reading):
+        why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
+    elif mine is not None:
+        why = f"locked by you as {mine['path']} (token {mine['token']})"
+    else:
+        why = "nobody holds it"
+    warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
+    path = locks.claim_record(claim)["path"]
+    return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}

@@ -1,0 +1,75 @@
+"""One screen's worth of the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitcoord.coordinator import clock_reading
+from gitcoord.model import Session
+from gitcoord.model_time import Stamp, format_time, parse_time
+from gitcoord.runtime.machine import machine_name
+from gitcoord.runtime.waiting import Line
+from gitcoord.service.project import project_of
+from gitcoord.service.views import View, lock_view, session_view
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+
+if TYPE_CHECKING:
+    from gitcoord.service.desk import Desk
+
+_SOON_MS = 5 * 60 * 1000
+_ALIAS_WARNINGS = {
+    "missing": "refs/coord is missing; the log itself is there",
+    "flattened": "refs/coord is a plain ref and will not follow the log",
+    "elsewhere": "refs/coord points elsewhere",
+}
+
+
+def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
+    """Return who is here, what they hold and why, what lapses soon, who waits, and what is not in order."""
+    access, callers = desk.access, desk.callers
+    sessions = list(state.sessions())
+    standing = {record["session"]: callers.standing(record, now) for record in sessions}
+    views = [session_view(record, standing[record["session"]]) for record in sessions]
+    held = [lock_view(state, lock) for lock in state.locks()]
+    me = callers.name_of(session)
+    alias = access.coordinator.ref.alias_state()
+    return {
+        "repository": {
+            "id": state.header["repository"],
+            "root": access.repository.worktree or access.repository.common_dir,
+            "bare": access.repository.bare,
+            "revision": state.revision,
+            "tip": access.coordinator.tip().hex(),
+            "project": project_of(access.repository),
+            "machine": machine_name(),
+        },
+        "session": next((view for view in views if view["session"] == me), None),
+        "sessions": views,
+        "locks": held,
+        "lapsing": [v for v in held if v["expires_at"] and parse_time(v["expires_at"]) - now.at_ms <= _SOON_MS],
+        "waiting": [
+            {
+                "session": waiter.session,
+                "paths": [record["path"] for record in waiter.claims],
+                "since": format_time(waiter.since_ms),
+            }
+            for waiter in Line(access.runtime).others(now)
+        ],
+        "warnings": [
+            *([_ALIAS_WARNINGS[alias]] if alias != "ok" else []),
+            *(w for record in sessions for w in _warnings(record, standing[record["session"]], now)),
+        ],
+    }
+
+
+def _warnings(record: Session, standing: str, now: Stamp) -> list[str]:
+    """Say what is odd about a session: dead or lapsed while it holds something, or a time in the future."""
+    found: list[str] = []
+    if standing != "live" and record["held"]:
+        why = "its process is gone" if standing == "dead" else "its lease is over"
+        found.append(f"{record['session']} still holds {record['held']}: {why}; whoever wants them gets them")
+    ahead = clocks.elapsed_ms(record["clock"], clock_reading(now))
+    if ahead is not None and parse_time(record["clock"]["time"]) - now.at_ms > _SOON_MS:
+        found.append(f"{record['session']} was last seen at {record['clock']['time']}, which is in the future")
+    return found

@@ -1,0 +1,63 @@
+"""How records of the state are shown: the shapes of the public surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gitcoord.model import Lock, Session
+from gitcoord.model_time import format_time
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+
+View = dict[str, Any]
+
+
+def lock_view(state: State, lock: Lock) -> View:
+    """Return a lock as answers show it. Times are those of the holder's machine."""
+    session = state.session(lock["session"])
+    return {
+        "path": lock["path"],
+        "kind": lock["kind"],
+        "mode": lock["mode"],
+        "state": "local",
+        "session": lock["session"],
+        "grant": lock["grant"],
+        "token": lock["token"],
+        "locked_at": lock["locked_at"],
+        "expires_at": None if session is None else format_time(clocks.lock_end_ms(lock, session)),
+        "reason": lock["reason"],
+    }
+
+
+def session_view(session: Session, standing: str) -> View:
+    """Return a session as answers show it.
+
+    Args:
+        session: its record.
+        standing: "live", "lapsed" or "dead", as this machine sees it.
+    """
+    return {
+        "session": session["session"],
+        "incarnation": session["incarnation"],
+        "author": session["author"]["name"],
+        "agent": session["agent"],
+        "intent": session["intent"],
+        "machine": session["machine_name"],
+        "started_at": session["started_at"],
+        "renewed_at": session["clock"]["time"],
+        "lease_expires_at": format_time(clocks.lease_end_ms(session)),
+        "state": standing,
+        "process": session["process"],
+        "locks": session["held"],
+    }
+
+
+def held_message(conflict: View) -> str:
+    """Return who holds what, since when, until when and why, in one sentence."""
+    why = f': "{conflict["reason"]}"' if conflict["reason"] else ""
+    wanted = conflict["path"]
+    under = "" if conflict["held_path"] == wanted else f" (as {conflict['held_path']})"
+    return (
+        f"{wanted} is held{under} by {conflict['session']} ({conflict['mode']}) since {conflict['locked_at']}"
+        f" until {conflict['expires_at']}{why}"
+    )

@@ -1,0 +1,189 @@
+"""The few file operations of the store, with one rule: a final name never holds half a file.
+
+Errors of the file system come out as `StorageFault` with the path and the system's own words, except those that a
+caller gets to see because it asked for them (a missing file, a file that exists already).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from gitcoord.errors import StorageFault
+
+_BINARY: int = getattr(os, "O_BINARY", 0)
+# Windows refuses to flush a handle that was opened for reading: there a file is flushed by who writes it.
+SYNCS_AT_WRITE = os.name == "nt"
+_WAYS_OUT = {
+    errno.ENOSPC: "free some disk space, then try again",
+    errno.EDQUOT: "free some of your disk quota, then try again",
+    errno.EROFS: "the file system is mounted read-only: remount it writable, or work in a clone elsewhere",
+    errno.EACCES: "check the owner and the rights of that path, then: gitcoord doctor",
+    errno.EPERM: "check the owner and the rights of that path, then: gitcoord doctor",
+    errno.ENOENT: "gitcoord doctor",
+}
+
+
+def storage_fault(error: OSError, path: str) -> StorageFault:
+    """Return the fault that tells what the system said about a path, and the way out.
+
+    Args:
+        error: what was raised.
+        path: the file that the caller meant; the error itself may name a temporary one.
+    """
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    way_out = _WAYS_OUT.get(error.errno or 0, "gitcoord doctor")
+    return StorageFault(f"{path}: {reason}", next=way_out, path=path)
+
+
+def read_whole(path: str) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        FileNotFoundError: nothing is there, or a directory stands on the way.
+        StorageFault: anything else that the system said.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | _BINARY)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    try:
+        data = os.read(fd, 65536)
+        if len(data) < 65536:
+            return data
+        parts = [data]
+        while data := os.read(fd, 1 << 20):
+            parts.append(data)
+        return b"".join(parts)
+    except IsADirectoryError:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    finally:
+        os.close(fd)
+
+
+def write_new(path: str, data: bytes, *, mode: int, sync: bool) -> None:
+    """Write a file that was not there; a failure leaves none behind, a `kill -9` may leave half of it.
+
+    Args:
+        path: a temporary name: who reads half a file under it must not mind.
+        data: the whole content.
+        mode: the rights, before the umask.
+        sync: whether the content must have reached the disk on return.
+
+    Raises:
+        OSError: what the system said, `FileExistsError` and `FileNotFoundError` among it.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+    try:
+        try:
+            written = os.write(fd, data)
+            while written < len(data):
+                written += os.write(fd, data[written:])
+            if sync:
+                _flush(fd)
+        finally:
+            # Closing may be the moment at which a network file system says that the disk is full.
+            os.close(fd)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
+def remove(path: str) -> bool:
+    """Remove a file and say whether it was there.
+
+    Raises:
+        StorageFault: it is there and stays.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    return True
+
+
+if sys.platform == "darwin":
+    import fcntl
+
+    def _flush(fd: int) -> None:
+        # macOS's fsync only reaches the drive's cache.
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError:
+            os.fsync(fd)
+
+else:
+
+    def _flush(fd: int) -> None:
+        os.fsync(fd)
+
+
+def sync_directory(path: str) -> None:
+    """Bring a directory's entries to the disk; does nothing where the system has no such call.
+
+    Raises:
+        StorageFault: the system could not.
+    """
+    if os.name != "nt":
+        _sync(path)
+
+
+def sync_files(paths: list[str]) -> None:
+    """Bring files to the disk, then the directories that name them.
+
+    All are set on their way first and waited for afterwards: the disk then sees one long write instead of many short
+    ones. A directory may be among the paths; then the entry in its own parent is meant.
+
+    Args:
+        paths: what was written since the last time; may repeat.
+
+    Raises:
+        StorageFault: the system could not, or one of them has vanished.
+    """
+    if SYNCS_AT_WRITE:
+        return
+    directories = dict.fromkeys(os.path.dirname(path) for path in paths)
+    files = [path for path in dict.fromkeys(paths) if path not in directories]
+    if sys.platform == "linux" and len(files) > 1:
+        for path in files:
+            _start_write_back(path)
+    for path in files:
+        _sync(path)
+    for path in directories:
+        _sync(path)
+
+
+if sys.platform == "linux":
+
+    def _start_write_back(path: str) -> None:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise storage_fault(error, path) from error
+        try:
+            # "Not needed" makes Linux start writing the dirty pages; what is being written stays in the cache.
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise storage_fault(error, path) from error
+        finally:
+            os.close(fd)
+
+
+def _sync(path: str) -> None:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    try:
+        _flush(fd)
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    finally:
+        os.close(fd)

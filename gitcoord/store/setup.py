@@ -1,0 +1,233 @@
+"""What `init` puts beside a repository's own files, and what `doctor` looks at there.
+
+All of it lies in `gitcoord/` under the common git directory, so that linked worktrees share it; the one thing changed
+outside is a line in the object store's list of alternates.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from gitcoord.errors import Contention
+from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
+
+if TYPE_CHECKING:
+    from gitcoord.store.repository import Repository
+
+ALTERNATE = "../gitcoord/objects"
+_STALE_AFTER_S = 3600
+_README = """\
+This directory belongs to gitcoord, which coordinates the agents and people who work in this repository.
+
+objects/  git objects of the coordination log (refs/gitcoord/main, also known as refs/coord). git reads them through
+          ../objects/info/alternates; gc, prune and repack leave them alone. Deleting them deletes the log's history.
+tmp/      files on their way into objects/; what is older than an hour was left by a crash.
+swap      the ref's next value while it is being moved.
+
+Everything else here is for the processes of this machine and is made again when it is missing.
+`git log refs/coord` shows the log, `gitcoord doctor` checks this directory and puts it right.
+"""
+
+
+class RuntimeFault(NamedTuple):
+    """Something wrong with gitcoord's files.
+
+    Attributes:
+        code: `runtime_missing`, `runtime_rights`, `runtime_owner`, `alternate_missing` or `tmp_leftovers`.
+        message: what is wrong, with the path.
+        fixable: whether `mend` puts it right.
+    """
+
+    code: str
+    message: str
+    fixable: bool
+
+
+def prepare_runtime(repo: Repository) -> list[str]:
+    """Make gitcoord's directory and name its objects to git; does only what is not done yet.
+
+    Args:
+        repo: the repository; an ordinary or a bare one, from any of its worktrees.
+
+    Returns:
+        The paths of what was made or changed.
+
+    Raises:
+        Contention: another program holds the lock file of the list of alternates.
+        StorageFault: the system could not.
+    """
+    made = [directory for directory in _directories(repo) if _make_directory(directory)]
+    readme = f"{repo.runtime}/README"
+    try:
+        write_new(readme, _README.encode("utf-8"), mode=0o600, sync=False)
+        made.append(readme)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise storage_fault(error, readme) from error
+    if not _has_alternate(repo):
+        made.append(_add_alternate(repo))
+    for directory in dict.fromkeys(os.path.dirname(path) for path in made):
+        sync_directory(directory)
+    return made
+
+
+def runtime_faults(repo: Repository, now_s: float) -> list[RuntimeFault]:
+    """Return what is wrong with gitcoord's files, nothing where all is well; changes nothing.
+
+    Args:
+        repo: the repository.
+        now_s: the time, in seconds since the epoch.
+
+    Raises:
+        StorageFault: something could not be looked at.
+    """
+    faults: list[RuntimeFault] = []
+    for directory in _directories(repo):
+        try:
+            found = os.stat(directory)
+        except (FileNotFoundError, NotADirectoryError):
+            faults.append(RuntimeFault("runtime_missing", f"{directory} is missing", fixable=True))
+            continue
+        except OSError as error:
+            raise storage_fault(error, directory) from error
+        if not stat.S_ISDIR(found.st_mode):
+            faults.append(RuntimeFault("runtime_missing", f"{directory} is no directory", fixable=False))
+        elif directory == repo.runtime:
+            faults.extend(_rights_faults(directory, found))
+    if not _has_alternate(repo):
+        listing = _alternates_file(repo)
+        faults.append(
+            RuntimeFault("alternate_missing", f"{listing} does not name {repo.runtime}/objects", fixable=True)
+        )
+    stale = _stale_files(repo, now_s)
+    if stale:
+        where = os.path.dirname(stale[0])
+        faults.append(RuntimeFault("tmp_leftovers", f"files in {where} older than an hour: {len(stale)}", fixable=True))
+    return faults
+
+
+def mend(repo: Repository, now_s: float) -> list[str]:
+    """Put right what `runtime_faults` calls fixable, and return the paths that were made, changed or removed.
+
+    Args:
+        repo: the repository.
+        now_s: the time, in seconds since the epoch.
+
+    Raises:
+        Contention: another program holds the lock file of the list of alternates.
+        StorageFault: the system could not.
+    """
+    changed = prepare_runtime(repo)
+    if os.name != "nt" and os.stat(repo.runtime).st_mode & 0o077:
+        try:
+            os.chmod(repo.runtime, 0o700)
+        except OSError as error:
+            raise storage_fault(error, repo.runtime) from error
+        changed.append(repo.runtime)
+    changed.extend(path for path in _stale_files(repo, now_s) if remove(path))
+    return changed
+
+
+def _directories(repo: Repository) -> list[str]:
+    return [repo.runtime, *(os.path.join(repo.runtime, name) for name in ("objects", "tmp"))]
+
+
+def _make_directory(path: str) -> bool:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError as error:
+        if not os.path.isdir(path):
+            raise storage_fault(error, path) from error
+        return False
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    return True
+
+
+def _rights_faults(directory: str, found: os.stat_result) -> list[RuntimeFault]:
+    if os.name == "nt":
+        return []
+    faults: list[RuntimeFault] = []
+    owner = found.st_uid == os.geteuid()
+    if not owner:
+        faults.append(
+            RuntimeFault("runtime_owner", f"{directory} belongs to another user (uid {found.st_uid})", fixable=False)
+        )
+    if found.st_mode & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        faults.append(RuntimeFault("runtime_rights", f"{directory} has mode {mode:04o}, not 0700", fixable=owner))
+    return faults
+
+
+def _stale_files(repo: Repository, now_s: float) -> list[str]:
+    directory = os.path.join(repo.runtime, "tmp")
+    stale: list[str] = []
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(found.st_mode) and now_s - found.st_mtime > _STALE_AFTER_S:
+                    stale.append(entry.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise storage_fault(error, directory) from error
+    return sorted(stale)
+
+
+def _alternates_file(repo: Repository) -> str:
+    return f"{repo.common_dir}/objects/info/alternates"
+
+
+def _read_alternates(repo: Repository) -> bytes:
+    try:
+        return read_whole(_alternates_file(repo))
+    except FileNotFoundError:
+        return b""
+
+
+def _has_alternate(repo: Repository) -> bool:
+    own = os.path.realpath(f"{repo.runtime}/objects")
+    store = os.path.realpath(f"{repo.common_dir}/objects")
+    return any(
+        line and not line.startswith(b"#") and os.path.realpath(os.path.join(store, os.fsdecode(line))) == own
+        for line in _read_alternates(repo).split(b"\n")
+    )
+
+
+def _add_alternate(repo: Repository) -> str:
+    """Append the line under git's own lock file, keeping all that is there byte for byte."""
+    store = f"{repo.common_dir}/objects"
+    # git resolves a relative line against the real path of the store, which a symbolic link may have put elsewhere.
+    line = ALTERNATE if os.path.realpath(store) == store else f"{repo.runtime}/objects"
+    listing = _alternates_file(repo)
+    lock = f"{listing}.lock"
+    try:
+        os.makedirs(os.path.dirname(listing), exist_ok=True)
+        write_new(lock, b"", mode=0o666, sync=False)
+    except FileExistsError:
+        raise Contention(
+            f"another program holds {lock}, or left it behind when it crashed",
+            next=f"if no git command is running: rm {lock}",
+            path=lock,
+        ) from None
+    except OSError as error:
+        raise storage_fault(error, lock) from error
+    try:
+        present = _read_alternates(repo)
+        gap = b"\n" if present and not present.endswith(b"\n") else b""
+        with open(lock, "wb") as file:
+            file.write(present + gap + os.fsencode(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(lock, listing)
+    except OSError as error:
+        remove(lock)
+        raise storage_fault(error, listing) from error
+    return listing
