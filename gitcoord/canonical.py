@@ -8,9 +8,9 @@ a stored value may hold them, and Python's shortest round-trip form is what both
 from __future__ import annotations
 
 import json
-from typing import Any, cast
 
 from gitcoord.errors import InvalidValue, TooLarge, UnreadableRecord
+from gitcoord.values import Any, cast
 
 _BROKEN_LEVELS = 4
 MAX_DEPTH = 100

@@ -8,9 +8,9 @@ useful: the default is taken, and the defaults are the safe ones.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
 
 from gitcoord.errors import CoordError
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

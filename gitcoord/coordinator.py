@@ -15,51 +15,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
 
 from gitcoord import render
-from gitcoord.errors import Contention, NotInitialised, Refused
-from gitcoord.model import LOG_REF, ClockReading, Operation
-from gitcoord.model_time import Stamp, format_time
+from gitcoord.errors import Contention, Refused
+from gitcoord.log import Commit, Log
+from gitcoord.model import LOG_REF, Operation
+from gitcoord.model_time import Stamp
 from gitcoord.runtime.group import Pending, PendingFile
+from gitcoord.runtime.machine import Clock
 from gitcoord.runtime.oslock import OsLock
-from gitcoord.state import Records, State
-from gitcoord.store.objects import ObjectStore
-from gitcoord.store.refs import LogRef
+from gitcoord.state import State
 from gitcoord.store.repository import Repository
 from gitcoord.transitions import Facts, advance
-from gitcoord.tree import NodeCache
+from gitcoord.values import Any, NamedTuple
 
 _TRIES = 200
 _CHAIN_LIMIT = 256
-_COMMITS_KEPT = 20_000
-
-
-class Clock(Protocol):
-    """Whoever tells the time."""
-
-    def stamp(self) -> Stamp:
-        """Return what the clocks say now."""
-        ...
 
 
 Plan = Callable[[State, Stamp], list[Operation]]
-
-
-class Commit(NamedTuple):
-    """What the log says of one commit, without its state."""
-
-    oid: bytes
-    tree: bytes
-    parents: list[bytes]
-    revision: int
-
-
-class Snapshot(NamedTuple):
-    """The state at one tip; for looking only, unless forked."""
-
-    tip: bytes
-    state: State
 
 
 class Receipt(NamedTuple):
@@ -80,18 +54,8 @@ class _Built(NamedTuple):
     published: bool
 
 
-def clock_reading(stamp: Stamp) -> ClockReading:
-    """Return a stamp as operations record it."""
-    return {
-        "machine": stamp.machine,
-        "boot": stamp.boot,
-        "uptime_ms": stamp.uptime_ms,
-        "time": format_time(stamp.at_ms),
-    }
-
-
-class Coordinator:
-    """Reads and extends the log of one repository. Safe for several threads, and beside any number of processes.
+class Coordinator(Log):
+    """Extends the log of one repository. Safe for several threads, and beside any number of processes.
 
     Args:
         repository: where.
@@ -102,57 +66,13 @@ class Coordinator:
 
     def __init__(self, repository: Repository, clock: Clock, *, durable: bool = True) -> None:
         """Open; reads nothing yet."""
-        self.repository = repository
+        super().__init__(repository, durable=durable)
         self.clock = clock
-        self.objects = ObjectStore(repository, durable=durable)
-        self.ref = LogRef(repository, durable=durable)
-        self._durable = durable
-        self._nodes = NodeCache(self.objects.read, self.objects.oid_size)
-        self._records = Records()
-        self._commits: dict[bytes, Commit] = {}
         self._pending = PendingFile(repository.runtime)
         self._build_lock = OsLock(f"{repository.runtime}/build.lock")
         self._publish_lock = OsLock(f"{repository.runtime}/publish.lock")
         self._building = threading.Lock()
         self._publishing = threading.Lock()
-
-    # -- reading
-
-    def tip(self) -> bytes:
-        """Return the newest commit of the log, at the cost of one ref look-up.
-
-        Raises:
-            NotInitialised: there is no log.
-        """
-        tip = self.ref.read()
-        if tip is None:
-            raise NotInitialised(f"this repository has no log yet ({LOG_REF})", next="gitcoord init")
-        return tip
-
-    def snapshot(self) -> Snapshot:
-        """Return the state at the tip. Takes no lock and writes nothing."""
-        tip = self.tip()
-        return Snapshot(tip, self.state_at(tip))
-
-    def state_at(self, oid: bytes) -> State:
-        """Return the state at a commit."""
-        return State(self._nodes, self.commit(oid).tree, self._records)
-
-    def commit(self, oid: bytes) -> Commit:
-        """Return what a commit says of itself.
-
-        Raises:
-            ObjectMissing: no such commit.
-            ObjectDamaged: it is no commit, or cannot be read.
-        """
-        found = self._commits.get(oid)
-        if found is None:
-            _, body = self.objects.read(oid)
-            found = Commit(oid, *render.parse_commit(oid, body))
-            if len(self._commits) >= _COMMITS_KEPT:
-                self._commits = {}
-            self._commits[oid] = found
-        return found
 
     # -- writing
 
@@ -215,7 +135,7 @@ class Coordinator:
             tree = after.tree.write(batch.add)
             body = render.commit(tree, [parent], after.header)
             parent = batch.add(b"commit", body)
-            self._commits[parent] = Commit(parent, tree, [chain[-1] if chain else pending.base], revision)
+            self.keep(Commit(parent, tree, [chain[-1] if chain else pending.base], revision))
             chain, files = (*chain, parent), (*files, tuple(batch.paths))
         self._pending.write(Pending(pending.base, chain, files), now)
         last = made[-1]
@@ -233,8 +153,7 @@ class Coordinator:
             pending = None if found is None else found.after(tip)
             if pending is None or target not in pending.commits:
                 return False
-            if self._durable:
-                self.objects.sync([path for paths in pending.files for path in paths])
+            self.objects.sync([path for paths in pending.files for path in paths])
             header = self.state_at(pending.head).header
             operation = header["operations"][0]
             return self.ref.swap(
@@ -244,6 +163,13 @@ class Coordinator:
                 at_s=now.at_ms // 1000,
                 message=f"coord: {render.subject(operation)}",
             )
+
+    def mend_refs(self) -> None:
+        """Make the alias and the reflog of the log's ref, where they are missing."""
+        with self._publishing, self._publish_lock:
+            if self.ref.alias_state() != "ok":
+                self.ref.make_alias()
+            self.ref.make_log()
 
     def _contains(self, tip: bytes, target: bytes, revision: int) -> bool:
         """Tell whether a commit of this revision is the tip or behind it."""
@@ -257,7 +183,7 @@ class Coordinator:
 
     def begin(self, operation: Operation) -> bool:
         """Make the log with its first operation; False if there is one by now."""
-        state = State(self._nodes, None, self._records)
+        state = self.first_state()
         advance(state, [operation])
         with self._publishing, self._publish_lock:
             if self.ref.read() is not None:
@@ -265,8 +191,7 @@ class Coordinator:
             batch = self.objects.batch()
             tree = state.tree.write(batch.add)
             oid = batch.add(b"commit", render.commit(tree, [], state.header))
-            if self._durable:
-                self.objects.sync(list(batch.paths))
+            self.objects.sync(batch.paths)
             return self.ref.swap(
                 None,
                 oid,

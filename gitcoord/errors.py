@@ -8,7 +8,7 @@ answers `False` and the coordinator decides again.
 
 from __future__ import annotations
 
-from typing import Any
+from gitcoord.values import Any
 
 
 class CoordError(Exception):

@@ -7,11 +7,11 @@ whichever symbolic links lead to its directory. A path need not exist.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from gitcoord.errors import InvalidPath
 from gitcoord.names import shown
 from gitcoord.paths import Claim, escape, fold_part, has_wildcard, parse_claim, split_spelled, unescape
+from gitcoord.values import NamedTuple
 
 
 class Place(NamedTuple):

@@ -6,7 +6,7 @@ passed on, and a field that a later version adds survives. `gitcoord.state` chec
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypedDict
+from gitcoord.values import Any, Literal, NotRequired, TypedDict
 
 FORMAT = 1
 RULES = 1

@@ -7,7 +7,7 @@ moment. Texts are RFC 3339 in UTC with milliseconds, the one form that gitcoord 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from gitcoord.values import NamedTuple
 
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000

@@ -17,10 +17,9 @@ machine decides alike. Nothing here knows which files exist.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gitcoord.errors import InvalidPath
 from gitcoord.names import encode_part, path_bytes, shown
+from gitcoord.values import NamedTuple
 
 PATH_LIMIT = 4096
 

@@ -10,12 +10,12 @@ Sources: gitformat-commit for the author and committer lines; git-interpret-trai
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gitcoord import names
 from gitcoord.errors import ObjectDamaged
 from gitcoord.model import Header, Operation
 from gitcoord.model_time import parse_time
+from gitcoord.values import Any
 
 _SUBJECT = 100
 _PATHS = 100

@@ -11,13 +11,13 @@ A record that cannot be read, or does not belong where it lies, raises: nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
 
 from gitcoord import canonical, names, paths
 from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
 from gitcoord.model import FORMAT, RULES, Datum, Header, Lock, Policy, Session
 from gitcoord.paths import Claim
 from gitcoord.tree import Dir, Entry, NodeCache, Parts, Tree
+from gitcoord.values import Any, cast
 
 _HEADER: Parts = (b"coord.json",)
 _POLICY: Parts = (b"policy.json",)

@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from gitcoord.errors import ObjectDamaged
+from gitcoord.values import NamedTuple
 
 Reader = Callable[[bytes], tuple[bytes, bytes]]
 Sink = Callable[[bytes, bytes], bytes]
@@ -26,7 +26,7 @@ Parts = tuple[bytes, ...]
 BLOB = b"100644"
 TREE = b"40000"
 _CACHE_BYTES = 96 * 1024 * 1024
-_ENTRIES = {size: re.compile(rb"([0-7]{5,6}) ([^/\0]+)\0(.{%d})" % size, re.DOTALL) for size in (20, 32)}
+_ENTRY = {size: rb"([0-7]{5,6}) ([^/\0]+)\0(.{%d})" % size for size in (20, 32)}
 
 
 class Entry(NamedTuple):
@@ -64,7 +64,7 @@ class Node:
         Raises:
             ValueError: the bytes are not a tree.
         """
-        rows = _ENTRIES[oid_size].findall(raw)
+        rows = re.findall(_ENTRY[oid_size], raw, re.DOTALL)
         if sum(len(mode) + len(name) for mode, name, _ in rows) + len(rows) * (oid_size + 2) != len(raw):
             raise ValueError("not a tree object")
         return cls(raw, {name: Entry(mode, oid) for mode, name, oid in rows})

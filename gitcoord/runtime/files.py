@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 from gitcoord.errors import StorageFault
+from gitcoord.values import Any
 
 DRAFT = ".draft-"
 """How the name of a file begins that is not finished; no id begins so."""

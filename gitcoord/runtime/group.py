@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, NamedTuple, cast
+import zlib
 
 from gitcoord.model_time import Stamp
+from gitcoord.runtime.files import refused
+from gitcoord.values import Any, NamedTuple, cast
 
 _BELIEVED_MS = 3000
+_READS = 20
+_HEAD = 16
 
 
 class Pending(NamedTuple):
@@ -43,7 +47,11 @@ class Pending(NamedTuple):
 
 
 class PendingFile:
-    """The file in the runtime directory that holds the chain. Written under the build lock only; read by anybody."""
+    """The file in the runtime directory that holds the chain. Written under the build lock only; read by anybody.
+
+    Written in place, for a file that is replaced costs a disk's turn on some file systems. A reader that meets half of
+    a write sees that by the checksum and reads again.
+    """
 
     def __init__(self, runtime: str) -> None:
         """Use `pending` in this runtime directory."""
@@ -51,10 +59,13 @@ class PendingFile:
 
     def read(self, now: Stamp) -> Pending | None:
         """Return the chain as it was written, or None where there is none to be believed."""
+        found = self._read_sound()
         try:
-            with open(self._path, "rb") as file:
-                found: Any = json.loads(file.read())
-            if found["boot"] != now.boot or not 0 <= now.uptime_ms - found["uptime_ms"] <= _BELIEVED_MS:
+            if (
+                found is None
+                or found["boot"] != now.boot
+                or not 0 <= now.uptime_ms - found["uptime_ms"] <= _BELIEVED_MS
+            ):
                 return None
             rows = cast("list[list[Any]]", found["chain"])
             return Pending(
@@ -62,21 +73,36 @@ class PendingFile:
                 tuple(bytes.fromhex(row[0]) for row in rows),
                 tuple(tuple(row[1]) for row in rows),
             )
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError):
             return None
+
+    def _read_sound(self) -> dict[str, Any] | None:
+        for _ in range(_READS):
+            try:
+                with open(self._path, "rb") as file:
+                    data = file.read()
+                check, size = int(data[:8], 16), int(data[8:16], 16)
+                body = data[_HEAD : _HEAD + size]
+                if zlib.crc32(body) == check and len(body) == size:
+                    return json.loads(body)
+            except (OSError, ValueError):
+                continue
+        return None
 
     def write(self, pending: Pending, now: Stamp) -> None:
         """Replace the chain.
 
         Raises:
-            OSError: the file system refused.
+            StorageFault: the file system refused.
         """
         chain = [[oid.hex(), files] for oid, files in zip(pending.commits, pending.files, strict=True)]
         found = {"boot": now.boot, "uptime_ms": now.uptime_ms, "base": pending.base.hex(), "chain": chain}
-        beside = f"{self._path}.new"
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        body = json.dumps(found, separators=(",", ":")).encode()
         try:
-            os.write(fd, json.dumps(found, separators=(",", ":")).encode())
-        finally:
-            os.close(fd)
-        os.replace(beside, self._path)
+            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.write(fd, b"%08x%08x" % (zlib.crc32(body), len(body)) + body)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise refused(self._path, error) from error

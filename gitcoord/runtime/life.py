@@ -24,7 +24,6 @@ import json
 import os
 import stat as stat_bits
 import sys
-from typing import TYPE_CHECKING, Any, Literal
 
 from gitcoord.errors import SessionTaken
 from gitcoord.runtime.files import (
@@ -40,6 +39,7 @@ from gitcoord.runtime.files import (
     write_whole,
 )
 from gitcoord.runtime.oslock import HAS_FLOCK, Descriptor, OsLock
+from gitcoord.values import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection

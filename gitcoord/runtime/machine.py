@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 from gitcoord.config import host_name
 from gitcoord.model_time import Stamp, elapsed_ms, format_time, parse_time
@@ -40,15 +40,15 @@ _KEPT_LENGTH = 32
 _LARGEST_ID_TIME = (1 << 48) - 1
 
 
-class Clock(Protocol):
+class Clock(ABC):
     """Where the present comes from."""
 
+    @abstractmethod
     def stamp(self) -> Stamp:
         """Return what the clocks say now."""
-        ...
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The clocks of this machine.
 
     The machine's and the boot's names are looked up once for each object.

@@ -19,9 +19,9 @@ from __future__ import annotations
 import _thread
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from gitcoord.runtime.files import private_dir, refused
+from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -7,10 +7,10 @@ other. At worst both tell the same news at the same moment. Losing the file mean
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from gitcoord.runtime.files import id_path, names, private_dir, refused, remove
 from gitcoord.runtime.oslock import Descriptor
+from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitcoord.runtime.files import DRAFT, draft_path, names, parse_object, private_dir, refused, remove
 from gitcoord.runtime.oslock import HAS_FLOCK, Descriptor, OsLock
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

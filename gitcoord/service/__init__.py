@@ -6,9 +6,8 @@ puts the outcome into the results that the faces show. Answers are plain JSON-ab
 
 from __future__ import annotations
 
-from typing import Any
-
 from gitcoord.service.desk import Desk, open_desk
+from gitcoord.values import Any
 
 __all__ = ["Desk", "doctor", "initialise", "open_desk"]
 

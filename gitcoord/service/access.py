@@ -1,40 +1,69 @@
-"""From a directory to a working coordinator: what every verb needs before it can begin."""
+"""From a directory to an opened repository: what every verb needs before it can begin."""
 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from gitcoord import config
-from gitcoord.coordinator import Clock, Coordinator
 from gitcoord.locate import Place
-from gitcoord.runtime.machine import SystemClock
+from gitcoord.log import Log
+from gitcoord.runtime.machine import Clock, SystemClock
 from gitcoord.service.project import repository_config
 from gitcoord.store.repository import Repository, find_repository, worktree_roots
+from gitcoord.values import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gitcoord.coordinator import Coordinator
+    from gitcoord.model_time import Stamp
+    from gitcoord.state import State
 
 _NO = ("false", "no", "off", "0")
 
 
-class Access(NamedTuple):
-    """An opened repository.
+class Access:
+    """An opened repository: its log for reading and, once somebody writes, its coordinator.
+
+    Args:
+        repository: the repository.
+        place: what relative paths are relative to.
+        clock: who tells the time.
+        durable: whether what is written is synced before an answer.
 
     Attributes:
-        coordinator: its log.
-        place: what relative paths are relative to.
+        log: for reading; the coordinator itself once there is one.
     """
 
-    coordinator: Coordinator
-    place: Place
-
-    @property
-    def repository(self) -> Repository:
-        """The repository."""
-        return self.coordinator.repository
+    def __init__(self, repository: Repository, place: Place, clock: Clock, *, durable: bool) -> None:
+        """Open for reading; nothing is read yet."""
+        self.repository = repository
+        self.place = place
+        self.clock = clock
+        self.log: Log = Log(repository, durable=durable)
+        self._durable = durable
+        self._coordinator: Coordinator | None = None
 
     @property
     def runtime(self) -> str:
-        """Its runtime directory."""
-        return self.coordinator.repository.runtime
+        """The runtime directory."""
+        return self.repository.runtime
+
+    @property
+    def coordinator(self) -> Coordinator:
+        """The door for writing. A command that only looks never loads it."""
+        if self._coordinator is None:
+            from gitcoord.coordinator import Coordinator
+
+            self._coordinator = Coordinator(self.repository, self.clock, durable=self._durable)
+            self.log = self._coordinator
+        return self._coordinator
+
+    def state(self) -> State:
+        """Return the state at the tip, for looking only."""
+        return self.log.snapshot().state
+
+    def now(self) -> Stamp:
+        """Return what the clocks say."""
+        return self.clock.stamp()
 
 
 def open_access(start: str, base: str | None = None, clock: Clock | None = None) -> Access:
@@ -55,5 +84,4 @@ def open_access(start: str, base: str | None = None, clock: Clock | None = None)
     durable = config.read_environment().durable
     if durable is None:
         durable = repository_config(repository).get("gitcoord.fsync", "true").lower() not in _NO
-    coordinator = Coordinator(repository, clock or SystemClock(repository.runtime), durable=durable)
-    return Access(coordinator, place)
+    return Access(repository, place, clock or SystemClock(repository.runtime), durable=durable)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
-from typing import Any, Literal, NamedTuple
+from _thread import RLock
 
-from gitcoord import config, names
-from gitcoord.coordinator import clock_reading
-from gitcoord.errors import InvalidName, SessionEnded, SessionTaken, UnknownSession
-from gitcoord.model import Author, Operation, Session
-from gitcoord.model_time import Stamp
-from gitcoord.runtime.life import Life, judge, mark_seen, seen_lately
-from gitcoord.runtime.machine import machine_name, new_id
-from gitcoord.service.access import Access
-from gitcoord.state import State
+from gitcoord import names
+from gitcoord.errors import SessionEnded, SessionTaken, UnknownSession
 from gitcoord.transitions import clocks
+from gitcoord.values import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.model import Author, Operation, Session
+    from gitcoord.model_time import Stamp
+    from gitcoord.runtime.life import Life
+    from gitcoord.service.access import Access
+    from gitcoord.state import State
 
 SEEN_S = 60.0
 """For so long after a command or hook acted as a session, its dead server process does not count as its death."""
@@ -62,19 +62,21 @@ class Callers:
         self.hint = hint
         self.process = process
         self.own: Own | None = None
-        self.signing = threading.RLock()
+        self.signing = RLock()
         self._person: Author | None = None
 
     # -- operations
 
     def operation(self, kind: str, actor: Actor, now: Stamp, **fields: Any) -> Operation:
         """Return a fresh operation of an actor."""
+        from gitcoord.runtime.machine import new_id
+
         return {
             "id": new_id(now.at_ms),
             "type": kind,
             "session": actor.session,
             "incarnation": actor.incarnation,
-            "clock": clock_reading(now),
+            "clock": clocks.reading(now),
             "author": actor.author,
             **fields,
         }
@@ -82,6 +84,8 @@ class Callers:
     def person(self) -> Author:
         """Return the person whose work this is, as git would say. Starts git once."""
         if self._person is None:
+            from gitcoord import config
+
             git = config.read_git_config(self._access.repository.git_dir)
             settings = config.settle(config.read_environment(), git)
             self._person = {"name": settings.user_name, "email": settings.user_email}
@@ -103,7 +107,10 @@ class Callers:
         Raises:
             SessionTaken: a living process is that incarnation.
         """
-        now = self._access.coordinator.clock.stamp()
+        from gitcoord.runtime.life import Life
+        from gitcoord.runtime.machine import new_id
+
+        now = self._access.now()
         made = incarnation or new_id(now.at_ms)
         return SignOn(made, Life.begin(self._access.runtime, made, now) if self.process else None)
 
@@ -122,6 +129,8 @@ class Callers:
             SessionTaken: the wished id is in use, and not to be taken over (yet).
             InvalidName: the wished id cannot be one.
         """
+        from gitcoord.runtime.machine import machine_name
+
         name = session or self.wished or self._lowest_free(state)
         names.check_session_id(name)
         limits = state.policy["limits"]
@@ -130,7 +139,7 @@ class Callers:
             "type": "session.start",
             "session": name,
             "incarnation": sign_on.id,
-            "clock": clock_reading(now),
+            "clock": clocks.reading(now),
             "author": self.author(name),
             "agent": self.hint[:60],
             "intent": intent,
@@ -255,6 +264,8 @@ class Callers:
         """Leave a trace that a process acted as a session that another process keeps alive."""
         own = self.own
         if own is None or own.incarnation != actor.incarnation:
+            from gitcoord.runtime.life import mark_seen
+
             mark_seen(self._access.runtime, actor.incarnation, os.getpid(), now)
 
     # -- others
@@ -264,7 +275,7 @@ class Callers:
         verdict = self._verdict(session, now)
         if verdict == "dead":
             return {"kind": "process-gone"}
-        reading = clock_reading(now)
+        reading = clocks.reading(now)
         if clocks.lease_is_over(session, reading):
             return {"kind": "lease-over"}
         if clocks.challenge_is_over(session, reading):
@@ -272,6 +283,8 @@ class Callers:
         return None
 
     def _verdict(self, session: Session, now: Stamp) -> Literal["alive", "dead", "unknown"]:
+        from gitcoord.runtime.life import judge, seen_lately
+
         machine = session["clock"]["machine"]
         verdict = judge(self._access.runtime, session["incarnation"], session["proof"], machine, now)
         if verdict == "dead" and seen_lately(self._access.runtime, session["incarnation"], now, SEEN_S):
@@ -288,6 +301,3 @@ class Callers:
         if evidence is None:
             return "live"
         return "dead" if evidence["kind"] == "process-gone" else "lapsed"
-
-
-__all__ = ["Actor", "Callers", "InvalidName", "Own", "SignOn"]

@@ -7,21 +7,21 @@ session is added too. A caller's bug (a wrong type from a face) stays an excepti
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from gitcoord import canonical, names
-from gitcoord.coordinator import Clock, Plan, Receipt, facts_of
-from gitcoord.errors import BadRequest, CoordError, Refused
-from gitcoord.model import Lock, Session
-from gitcoord.model_time import Stamp, format_time
-from gitcoord.runtime.told import Told
-from gitcoord.runtime.waiting import Line
-from gitcoord.service import locking
+from gitcoord import names
+from gitcoord.errors import BadRequest, CoordError
+from gitcoord.service import looking
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.views import View, lock_view, session_view
-from gitcoord.state import State
-from gitcoord.transitions import clocks
+from gitcoord.values import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitcoord.coordinator import Plan, Receipt
+    from gitcoord.model import Session
+    from gitcoord.model_time import Stamp
+    from gitcoord.runtime.machine import Clock
+    from gitcoord.state import State
 
 Cancelled = Callable[[], bool]
 
@@ -63,7 +63,6 @@ class Desk:
         """Use an opened repository and the identities of one caller."""
         self.access = access
         self.callers = callers
-        self._told = Told(access.runtime)
 
     # -- how verbs become answers
 
@@ -88,8 +87,8 @@ class Desk:
 
     def _reading(self, verdict: str, verb: Callable[[State, Stamp], View], session: str | None = None) -> View:
         def run(notices: list[str]) -> View:
-            state = self.access.coordinator.snapshot().state
-            answer = verb(state, self.access.coordinator.clock.stamp())
+            state = self.access.state()
+            answer = verb(state, self.access.now())
             self._add_news(state, session, notices)
             return answer
 
@@ -97,7 +96,7 @@ class Desk:
 
     def _collect_news(self, session: str | None, notices: list[str]) -> None:
         try:
-            self._add_news(self.access.coordinator.snapshot().state, session, notices)
+            self._add_news(self.access.state(), session, notices)
         except CoordError:
             return  # the answer is about to tell what is wrong
 
@@ -114,8 +113,11 @@ class Desk:
         return True
 
     def _news(self, record: Session) -> list[str]:
-        fresh = self._told.fresh(record["incarnation"], [notice["id"] for notice in record["notices"]])
-        self._told.remember(record["incarnation"], fresh)
+        from gitcoord.runtime.told import Told
+
+        told = Told(self.access.runtime)
+        fresh = told.fresh(record["incarnation"], [notice["id"] for notice in record["notices"]])
+        told.remember(record["incarnation"], fresh)
         return [notice["text"] for notice in record["notices"] if notice["id"] in fresh]
 
     def _submit(
@@ -128,9 +130,7 @@ class Desk:
         return self._submitted(make_plan(None), notices, said, None)
 
     def _prepared(self, session: str | None) -> SignOn | None:
-        coordinator = self.access.coordinator
-        state = coordinator.snapshot().state
-        standing = self.callers.standing_actor(state, session, coordinator.clock.stamp())
+        standing = self.callers.standing_actor(self.access.state(), session, self.access.now())
         return self.callers.prepare() if standing is None else None
 
     def submit(self, plan: Plan, notices: list[str], said: list[Actor]) -> Receipt:
@@ -171,7 +171,7 @@ class Desk:
         if receipt.operations and news:
             notices.extend(self._news(news[0]))
         if said:
-            self.callers.acted(said[0], self.access.coordinator.clock.stamp())
+            self.callers.acted(said[0], self.access.now())
         return receipt
 
     def _adopt(self, receipt: Receipt, sign_on: SignOn) -> None:
@@ -259,50 +259,10 @@ class Desk:
             session: act as this session.
             cancelled: asked while waiting; true calls the wait off.
         """
+        from gitcoord.service import locking
 
-        def verb(notices: list[str]) -> View:
-            wish = locking.make_wish(self._claims(files, resource=resource), mode, reason, ttl_s)
-            receipt = self._locked(wish, session, wait_s, cancelled, notices)
-            return locking.granted_view(receipt)
-
-        return self._answered("granted", session, verb)
-
-    def _claims(self, files: list[str], *, resource: bool) -> tuple[Any, ...]:
-        fold = self.access.coordinator.snapshot().state.fold_case
-        return locking.resolve(self.access, files, resource=resource, fold_case=fold)
-
-    def _locked(
-        self,
-        wish: locking.Wish,
-        session: str | None,
-        wait_s: float | None,
-        cancelled: Cancelled | None,
-        notices: list[str],
-    ) -> Receipt:
-        said: list[Actor] = []
-        line = Line(self.access.runtime)
-
-        def attempt(before: str | None) -> Receipt:
-            ahead = locking.Ahead(line, before)
-            return self._submit(
-                lambda sign_on: locking.acquire_plan(self.callers, wish, session, sign_on, ahead, said),
-                session,
-                notices,
-                said,
-            )
-
-        if wait_s is None:
-            return attempt(None)
-        if wait_s < 0:
-            raise BadRequest(f"a wait of {wait_s} s is no time", next="give 0 or more seconds")
-        from gitcoord.errors import LockHeld
-        from gitcoord.service import signing, waits
-
-        try:
-            return attempt(None)
-        except LockHeld:
-            actor = signing.present(self, session, notices)
-        return waits.Waiting(self.access, actor, wish, wait_s, cancelled).run(attempt)
+        request = locking.Request(files, mode, reason, ttl_s, wait_s, resource, session, cancelled)
+        return self._answered("granted", session, lambda notices: locking.lock(self, request, notices))
 
     def unlock_files(
         self,
@@ -312,50 +272,29 @@ class Desk:
         session: str | None = None,
     ) -> View:
         """Release what the session holds of these, or all that it holds."""
+        from gitcoord.service import locking
 
         def verb(notices: list[str]) -> View:
             if all == bool(files):
                 raise BadRequest(
                     "name what to unlock, or say all", next="gitcoord unlock PATH... or gitcoord unlock --all"
                 )
-            claims = None if all else self._claims(files or [], resource=resource)
-            found: list[locking.Unlocking] = []
-            said: list[Actor] = []
-            plan = locking.release_plan(self.callers, claims, session, found, said)
-            receipt = self._submitted(plan, notices, said, None)
-            return {
-                "ok": True,
-                "released": found[0].released,
-                "not_held": found[0].not_held,
-                "revision": receipt.state.revision,
-            }
+            named = None if all else files
+            return locking.unlock(self, named, resource=resource, session=session, notices=notices)
 
         return self._answered("ok", session, verb)
 
     def break_lock(self, files: list[str], reason: str, resource: bool = False, session: str | None = None) -> View:
         """Break all that others hold on exactly these; the losers are told at their next operation."""
+        from gitcoord.service import locking
 
-        def verb(notices: list[str]) -> View:
-            if not reason.strip():
-                raise BadRequest("breaking a lock needs a reason", next="say why: -m REASON")
-            claims, said = self._claims(files, resource=resource), list[Actor]()
-            before: list[State] = []
-
-            def make(sign_on: SignOn | None) -> Plan:
-                plan = locking.break_plan(self.callers, claims, reason, session, sign_on, said)
-
-                def watched(state: State, now: Stamp) -> list[dict[str, Any]]:
-                    before[:] = [state]
-                    return plan(state, now)
-
-                return watched
-
-            receipt = self._submit(make, session, notices, said)
-            found = facts_of(receipt, "lock.break")
-            broken: list[Lock] = [] if found is None else found[1]["broken"]
-            return {"ok": True, "broken": [lock_view(before[0], k) for k in broken], "revision": receipt.revisions[-1]}
-
-        return self._answered("ok", session, verb)
+        return self._answered(
+            "ok",
+            session,
+            lambda notices: locking.break_locks(
+                self, files, reason, resource=resource, session=session, notices=notices
+            ),
+        )
 
     def get_locked_files(
         self,
@@ -376,11 +315,11 @@ class Desk:
         def verb(state: State, _now: Stamp) -> View:
             claim = None
             if path is not None:
-                claim = locking.resolve(self.access, [path], resource=bool(resource), fold_case=state.fold_case)[0]
+                claim = looking.resolve(self.access, [path], resource=bool(resource), fold_case=state.fold_case)[0]
             me = self.callers.name_of(session)
             found = [
                 lock_view(state, lock)
-                for lock in locking.wanted_locks(state, claim, resources=resource)
+                for lock in looking.wanted_locks(state, claim, resources=resource)
                 if owner is None or (lock["session"] == me) == (owner == "ours")
             ]
             return {"locks": found}
@@ -392,8 +331,8 @@ class Desk:
 
         def verb(state: State, now: Stamp) -> View:
             me = self.callers.name_of(session)
-            claims = locking.resolve(self.access, files, resource=resource, fold_case=state.fold_case)
-            checked = [locking.check_claim(self.callers, state, claim, me, now) for claim in claims]
+            claims = looking.resolve(self.access, files, resource=resource, fold_case=state.fold_case)
+            checked = [looking.check_claim(self.callers, state, claim, me, now) for claim in claims]
             bad = next((row for row in checked if not row["ok"]), None)
             answer: View = {"ok": bad is None, "session": me, "checked": checked}
             if bad is not None:
@@ -409,30 +348,10 @@ class Desk:
         self, scope: str, key: str, value: Any, expect_revision: int | None = None, session: str | None = None
     ) -> View:
         """Store a JSON value under a key, on condition of its revision where one is given (0: absent)."""
+        from gitcoord.service import data
 
-        def verb(notices: list[str]) -> View:
-            names.check_scope(scope)
-            names.check_key(key)
-            limits = self.access.coordinator.snapshot().state.policy["limits"]
-            canonical.check_value(value, limits["value_bytes"])
-            said: list[Actor] = []
-
-            def make(sign_on: SignOn | None) -> Plan:
-                def plan(state: State, now: Stamp) -> list[dict[str, Any]]:
-                    actor = self.callers.actor(state, session, now, sign_on)
-                    said[:] = [actor]
-                    old = state.datum(scope, key)
-                    fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
-                    replaces = None if old is None else old["store"]
-                    made = self.callers.operation("data.store", actor, now, **fields, replaces=replaces)
-                    return [*actor.first, made]
-
-                return plan
-
-            receipt = self._submit(make, session, notices, said)
-            return {"ok": True, "revision": receipt.revisions[-1]}
-
-        return self._answered("ok", session, verb)
+        fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
+        return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices))
 
     def retrieve_data(self, scope: str, key: str) -> View:
         """Return what is stored under a key; a missing key is `found: false` and no error."""
@@ -448,40 +367,17 @@ class Desk:
 
     def delete_data(self, scope: str, key: str, expect_revision: int | None = None, session: str | None = None) -> View:
         """Delete a key; `deleted` is false, without an error, where there was none."""
-        names_checked = {"scope": scope, "key": key, "expect_revision": expect_revision}
-        return self._deleted("data.delete", names_checked, session)
+        from gitcoord.service import data
+
+        return self._answered(
+            "deleted", session, lambda notices: data.delete(self, scope, key, expect_revision, session, notices)
+        )
 
     def delete_scope(self, scope: str, session: str | None = None) -> View:
         """Delete all keys of exactly this scope; `deleted` counts them."""
-        return self._deleted("data.delete_scope", {"scope": scope}, session)
+        from gitcoord.service import data
 
-    def _deleted(self, kind: str, fields: dict[str, Any], session: str | None) -> View:
-        whole = kind == "data.delete_scope"
-
-        def verb(notices: list[str]) -> View:
-            scope = names.check_scope(fields["scope"])
-            key = None if whole else names.check_key(fields["key"])
-            said: list[Actor] = []
-
-            def is_there(state: State) -> bool:
-                return bool(state.keys(scope)) if key is None else state.datum(scope, key) is not None
-
-            def make(sign_on: SignOn | None) -> Plan:
-                def plan(state: State, now: Stamp) -> list[dict[str, Any]]:
-                    if not is_there(state) and not fields.get("expect_revision"):
-                        return []
-                    actor = self.callers.actor(state, session, now, sign_on)
-                    said[:] = [actor]
-                    return [*actor.first, self.callers.operation(kind, actor, now, **fields)]
-
-                return plan
-
-            receipt = self._submit(make, session, notices, said)
-            found = facts_of(receipt, kind)
-            deleted = (0 if found is None else found[1]["deleted"]) if whole else found is not None
-            return {"deleted": deleted, "revision": receipt.state.revision}
-
-        return self._answered("deleted", session, verb)
+        return self._answered("deleted", session, lambda notices: data.delete_scope(self, scope, session, notices))
 
     def list_keys(self, scope: str) -> View:
         """List the keys of exactly this scope, sorted."""
@@ -515,8 +411,8 @@ class Desk:
         def verb(state: State, _now: Stamp) -> View:
             claim = None
             if path is not None:
-                claim = locking.resolve(self.access, [path], resource=resource, fold_case=state.fold_case)[0]
-            return {"entries": history.entries(self.access.coordinator, claim, session, limit)}
+                claim = looking.resolve(self.access, [path], resource=resource, fold_case=state.fold_case)[0]
+            return {"entries": history.entries(self.access.log, claim, session, limit)}
 
         return self._reading("", verb)
 
@@ -532,7 +428,7 @@ class Desk:
         Raises:
             NotInitialised: there is no log.
         """
-        return self.access.coordinator.tip().hex()
+        return self.access.log.tip().hex()
 
     # -- for a serving process
 
@@ -551,11 +447,3 @@ class Desk:
         if self.callers.own is not None and self.callers.process:
             self.sign_off()
         self.callers.forget()
-
-
-def lease_end(session: Session) -> str:
-    """Return when a session's lease ends, as answers show it."""
-    return format_time(clocks.lease_end_ms(session))
-
-
-__all__ = ["Desk", "Refused", "lease_end", "open_desk"]

@@ -7,11 +7,10 @@ that is fixed says so; one that is not stays a finding, and `ok` is false while 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from gitcoord import config, names
-from gitcoord.coordinator import Coordinator, clock_reading
 from gitcoord.errors import CoordError, IntegrityFault
+from gitcoord.log import Log
 from gitcoord.model import ALIAS_REF, LOG_REF, Operation, Session
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.life import sweep
@@ -22,6 +21,7 @@ from gitcoord.service.history import walk
 from gitcoord.state import State
 from gitcoord.store.setup import mend, runtime_faults
 from gitcoord.transitions import clocks
+from gitcoord.values import Any, NamedTuple
 
 _LOCK_IS_LEFT_S = 60
 _LAPSED_FOR_S = 24 * 3600
@@ -46,7 +46,7 @@ def examine(start: str, *, fix: bool) -> dict[str, Any]:
     """
     try:
         access = open_access(start)
-        if access.coordinator.ref.read() is None:
+        if access.log.ref.read() is None:
             lost = Finding("not_initialised", f"this repository has no log ({LOG_REF})", "error", fixable=False)
             return _answer([lost], next_step="gitcoord init")
         return _answer(list(_findings(access, fix=fix)))
@@ -66,17 +66,17 @@ def _answer(findings: list[Finding], next_step: str = "gitcoord doctor --fix") -
 
 def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
     yield from _files(access, fix=fix)
-    yield from _refs(access.coordinator, fix=fix)
-    unreadable = list(_records(access.coordinator))
+    yield from _refs(access, fix=fix)
+    unreadable = list(_records(access))
     yield from unreadable
-    yield from _history(access.coordinator)
+    yield from _history(access.log)
     if not unreadable:
         yield from _sessions(access, fix=fix)
         yield from _leftovers(access, fix=fix)
 
 
 def _files(access: Access, *, fix: bool) -> Iterator[Finding]:
-    now_s = access.coordinator.clock.stamp().at_ms / 1000
+    now_s = access.now().at_ms / 1000
     faults = runtime_faults(access.repository, now_s)
     if faults and fix:
         mend(access.repository, now_s)
@@ -87,9 +87,9 @@ def _files(access: Access, *, fix: bool) -> Iterator[Finding]:
         yield Finding(fault.code, fault.message, severity, fault.fixable, fixed)
 
 
-def _refs(coordinator: Coordinator, *, fix: bool) -> Iterator[Finding]:
-    ref = coordinator.ref
-    now_s = coordinator.clock.stamp().at_ms / 1000
+def _refs(access: Access, *, fix: bool) -> Iterator[Finding]:
+    ref = access.log.ref
+    now_s = access.now().at_ms / 1000
     left = ref.leftover_lock(now_s)
     if left is not None:
         removed = bool(ref.drop_leftover_locks(now_s, older_than_s=_LOCK_IS_LEFT_S)) if fix else False
@@ -98,35 +98,35 @@ def _refs(coordinator: Coordinator, *, fix: bool) -> Iterator[Finding]:
     if alias != "ok":
         said = {"missing": "is missing", "flattened": "is a plain ref and does not follow the log"}
         if fix:
-            ref.make_alias()
+            access.coordinator.mend_refs()
         fixed = fix and ref.alias_state() == "ok"
         message = f"{ALIAS_REF} {said.get(alias, 'points elsewhere')}"
         yield Finding(f"alias_{alias}", message, "error", fixable=True, fixed=fixed)
     if not ref.has_log():
         if fix:
-            ref.make_log()
+            access.coordinator.mend_refs()
         yield Finding("reflog_missing", f"{LOG_REF} has no reflog", "warning", fixable=True, fixed=fix)
 
 
-def _records(coordinator: Coordinator) -> Iterator[Finding]:
+def _records(access: Access) -> Iterator[Finding]:
     """Read every record at the tip, each by itself, so that one that is damaged does not hide the next."""
-    healed = len(coordinator.objects.healed)
+    healed = len(access.log.objects.healed)
     try:
-        state = coordinator.snapshot().state
+        state = access.state()
         faults = list(state.faults())
     except IntegrityFault as error:
         faults = [error]
     for fault in faults:
         yield Finding("unreadable", fault.message, "error", fixable=False)
-    for oid in coordinator.objects.healed[healed:]:
+    for oid in access.log.objects.healed[healed:]:
         message = f"object {oid.hex()} was damaged or missing and is put back from another copy"
         yield Finding("healed", message, "warning", fixable=True, fixed=True)
 
 
-def _history(coordinator: Coordinator) -> Iterator[Finding]:
+def _history(log: Log) -> Iterator[Finding]:
     """Read every commit of the log."""
     try:
-        for _ in walk(coordinator):
+        for _ in walk(log):
             pass
     except IntegrityFault as error:
         yield Finding(
@@ -138,16 +138,12 @@ def _sessions(access: Access, *, fix: bool) -> Iterator[Finding]:
     env = config.read_environment()
     me = names.user_session_id(env.login or "user", config.host_name())
     callers = Callers(access, wished=me, hint="gitcoord doctor", process=False)
-    coordinator = access.coordinator
-    found = _gone(callers, coordinator.snapshot().state, coordinator.clock.stamp(), me)
+    found = _gone(callers, access.state(), access.now(), me)
     if not found:
         return
     if fix:
-        _reap(callers, coordinator)
-    left = {
-        record["incarnation"]
-        for record, _ in _gone(callers, coordinator.snapshot().state, coordinator.clock.stamp(), me)
-    }
+        _reap(callers, access)
+    left = {record["incarnation"] for record, _ in _gone(callers, access.state(), access.now(), me)}
     for record, why in found:
         message = f"session {record['session']} is gone ({why}) and still holds {record['held']}"
         fixed = fix and record["incarnation"] not in left
@@ -161,14 +157,14 @@ def _gone(callers: Callers, state: State, now: Stamp, me: str) -> list[tuple[Ses
         evidence = None if record["session"] == me else callers.evidence(record, now)
         if evidence is None:
             continue
-        age_ms = clocks.elapsed_ms(record["clock"], clock_reading(now)) or 0
+        age_ms = clocks.elapsed_ms(record["clock"], clocks.reading(now)) or 0
         long_ago = age_ms >= (record["lease_s"] + _LAPSED_FOR_S) * 1000
         if evidence["kind"] == "process-gone" or record["held"] or long_ago:
             found.append((record, str(evidence["kind"]).replace("-", " ")))
     return found
 
 
-def _reap(callers: Callers, coordinator: Coordinator) -> None:
+def _reap(callers: Callers, access: Access) -> None:
     """End the gone, as a session that comes for this and goes again if it was not here."""
     sign_on: SignOn = callers.prepare()
 
@@ -191,7 +187,7 @@ def _reap(callers: Callers, coordinator: Coordinator) -> None:
         last = [callers.operation("session.end", _only(actor), now)] if actor.first else []
         return [*actor.first, *reaps, *last]
 
-    coordinator.submit(plan)
+    access.coordinator.submit(plan)
 
 
 def _only(actor: Actor) -> Actor:
@@ -201,7 +197,7 @@ def _only(actor: Actor) -> Actor:
 def _leftovers(access: Access, *, fix: bool) -> Iterator[Finding]:
     if not fix:
         return
-    keep = {record["incarnation"] for record in access.coordinator.snapshot().state.sessions()}
+    keep = {record["incarnation"] for record in access.state().sessions()}
     swept = {*sweep(access.runtime, keep), *Told(access.runtime).sweep(keep)}
     if swept:
         message = f"files of {len(swept)} ended sessions lay in {access.runtime}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitcoord import names, paths, render
-from gitcoord.coordinator import Commit, Coordinator
 from gitcoord.errors import BadRequest
+from gitcoord.log import Commit, Log
 from gitcoord.model import Header, Operation
 from gitcoord.paths import Claim
 from gitcoord.service.views import View
@@ -15,11 +15,11 @@ from gitcoord.transitions.locks import claim_from
 _MOST = 10_000
 
 
-def entries(coordinator: Coordinator, claim: Claim | None, session: str | None, limit: int) -> list[View]:
+def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> list[View]:
     """Return the operations of the log along first parents, the newest first.
 
     Args:
-        coordinator: the log.
+        log: what is read.
         claim: only what names a lock that overlaps this claim.
         session: only what this session did, or what was done to it.
         limit: at most so many.
@@ -31,7 +31,7 @@ def entries(coordinator: Coordinator, claim: Claim | None, session: str | None, 
         raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
     wanted = None if session is None else names.check_session_id(session)
     found: list[View] = []
-    for commit, header in walk(coordinator):
+    for commit, header in walk(log):
         for operation in reversed(header["operations"]):
             if _fits(operation, claim, wanted):
                 found.append(_entry(commit, header, operation))
@@ -40,12 +40,12 @@ def entries(coordinator: Coordinator, claim: Claim | None, session: str | None, 
     return found
 
 
-def walk(coordinator: Coordinator) -> Iterator[tuple[Commit, Header]]:
+def walk(log: Log) -> Iterator[tuple[Commit, Header]]:
     """Yield every commit of the log along first parents, the newest first, with its header."""
-    here: bytes | None = coordinator.tip()
+    here: bytes | None = log.tip()
     while here is not None:
-        commit = coordinator.commit(here)
-        yield commit, coordinator.state_at(here).header
+        commit = log.commit(here)
+        yield commit, log.state_at(here).header
         here = commit.parents[0] if commit.parents else None
 
 

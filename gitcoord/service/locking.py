@@ -1,24 +1,27 @@
-"""The verbs of locks: lock, unlock, break, list, check."""
+"""The verbs that change locks: lock, unlock, break."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
 
-from gitcoord import locate, paths
-from gitcoord.coordinator import Receipt, clock_reading, facts_of
+from gitcoord import paths
+from gitcoord.coordinator import Plan, Receipt, facts_of
 from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder
 from gitcoord.model import MODES, Lock, Mode, Operation
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
 from gitcoord.runtime.waiting import Line, Waiter
-from gitcoord.service.access import Access
 from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.looking import conflict_views, resolve
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple, cast
 
-_CONFLICTS_SHOWN = 50
+if TYPE_CHECKING:
+    from gitcoord.service.desk import Desk
+
+_LONGEST_WAIT_S = 24 * 3600
 
 
 class Wish(NamedTuple):
@@ -30,27 +33,24 @@ class Wish(NamedTuple):
     ttl_s: int | None
 
 
+class Request(NamedTuple):
+    """What a caller asks of a lock, as it came."""
+
+    files: list[str]
+    mode: str
+    reason: str
+    ttl_s: int | None
+    wait_s: float | None
+    resource: bool
+    session: str | None
+    cancelled: Callable[[], bool] | None
+
+
 class Ahead(NamedTuple):
     """Which waiters a request has to let pass."""
 
     line: Line
     before: str | None
-
-
-def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool) -> tuple[Claim, ...]:
-    """Return the claims that a caller named; the same claim twice is one.
-
-    Raises:
-        InvalidPath: one of them cannot be locked.
-        BadRequest: none was named.
-    """
-    if not files:
-        raise BadRequest("no path was named", next="name at least one path")
-    found: dict[tuple[str, ...], Claim] = {}
-    for text in files:
-        claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
-        found.setdefault(claim.parts, claim)
-    return tuple(found.values())
 
 
 def make_wish(claims: tuple[Claim, ...], mode: str, reason: str, ttl_s: int | None) -> Wish:
@@ -62,17 +62,6 @@ def make_wish(claims: tuple[Claim, ...], mode: str, reason: str, ttl_s: int | No
     if mode not in MODES:
         raise BadRequest(f"{mode!r} is no lock mode", next=f"one of {', '.join(MODES)}")
     return Wish(claims, mode, reason, ttl_s)
-
-
-def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> list[View]:
-    """Return the locks that stand in the way, each with the wanted path that it stands before."""
-    shown: list[View] = []
-    for lock in held[:_CONFLICTS_SHOWN]:
-        theirs = claim_of(lock)
-        wanted = next((c for c in claims if paths.overlaps(c, theirs)), claims[0])
-        view = lock_view(state, lock)
-        shown.append({**view, "path": locks.claim_record(wanted)["path"], "held_path": lock["path"]})
-    return shown
 
 
 def held_error(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> LockHeld:
@@ -133,7 +122,7 @@ def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Sta
         for claim in wish.claims
         for lock in locks.conflicts(state, claim, wish.mode, actor.session)
     }
-    reading = clock_reading(now)
+    reading = clocks.reading(now)
     gone: dict[str, dict[str, Any] | None] = {}
     expired: dict[str, list[Lock]] = {}
     held: list[Lock] = []
@@ -213,6 +202,41 @@ def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) 
         )
 
 
+def _claims(desk: Desk, files: list[str], *, resource: bool) -> tuple[Claim, ...]:
+    return resolve(desk.access, files, resource=resource, fold_case=desk.access.state().fold_case)
+
+
+def lock(desk: Desk, request: Request, notices: list[str]) -> View:
+    """Lock what is asked for, waiting for it if asked to."""
+    wish = make_wish(
+        _claims(desk, request.files, resource=request.resource), request.mode, request.reason, request.ttl_s
+    )
+    said: list[Actor] = []
+    line = Line(desk.access.runtime)
+
+    def attempt(before: str | None) -> Receipt:
+        ahead = Ahead(line, before)
+        return desk.submit_signed_on(
+            lambda sign_on: acquire_plan(desk.callers, wish, request.session, sign_on, ahead, said),
+            request.session,
+            notices,
+            said,
+        )
+
+    if request.wait_s is None:
+        return granted_view(attempt(None))
+    if not 0 <= request.wait_s <= _LONGEST_WAIT_S:
+        raise BadRequest(f"a wait of {request.wait_s} s is none", next=f"give 0 to {_LONGEST_WAIT_S} seconds")
+    from gitcoord.service import signing, waits
+
+    try:
+        return granted_view(attempt(None))
+    except LockHeld:
+        actor = signing.present(desk, request.session, notices)
+    waiting = waits.Waiting(desk.access, actor, wish, request.wait_s, request.cancelled)
+    return granted_view(waiting.run(attempt))
+
+
 def granted_view(receipt: Receipt) -> View:
     """Return the answer of a granted lock request."""
     found = facts_of(receipt, "lock.acquire")
@@ -246,6 +270,16 @@ class Unlocking(NamedTuple):
 
     released: list[str]
     not_held: list[str]
+
+
+def unlock(desk: Desk, files: list[str] | None, *, resource: bool, session: str | None, notices: list[str]) -> View:
+    """Release what the session holds of these, or (None) all that it holds."""
+    claims = None if files is None else _claims(desk, files, resource=resource)
+    found: list[Unlocking] = []
+    said: list[Actor] = []
+    receipt = desk.submit(release_plan(desk.callers, claims, session, found, said), notices, said)
+    done = found[0]
+    return {"ok": True, "released": done.released, "not_held": done.not_held, "revision": receipt.state.revision}
 
 
 def release_plan(
@@ -306,6 +340,29 @@ def _check_missing(state: State, actor: Actor, mine: list[Claim], missing: list[
 # -- break
 
 
+def break_locks(
+    desk: Desk, files: list[str], reason: str, *, resource: bool, session: str | None, notices: list[str]
+) -> View:
+    """Break all that others hold on exactly these."""
+    if not reason.strip():
+        raise BadRequest("breaking a lock needs a reason", next="say why: -m REASON")
+    claims, said, before = _claims(desk, files, resource=resource), list[Actor](), list[State]()
+
+    def make(sign_on: SignOn | None) -> Plan:
+        plan = break_plan(desk.callers, claims, reason, session, sign_on, said)
+
+        def watched(state: State, now: Stamp) -> list[Operation]:
+            before[:] = [state]
+            return plan(state, now)
+
+        return watched
+
+    receipt = desk.submit_signed_on(make, session, notices, said)
+    found = facts_of(receipt, "lock.break")
+    broken: list[Lock] = [] if found is None else found[1]["broken"]
+    return {"ok": True, "broken": [lock_view(before[0], k) for k in broken], "revision": receipt.revisions[-1]}
+
+
 def break_plan(
     callers: Callers,
     claims: tuple[Claim, ...],
@@ -331,47 +388,3 @@ def break_plan(
         return [*actor.first, callers.operation("lock.break", actor, now, locks=named, reason=reason)]
 
     return plan
-
-
-# -- looking
-
-
-def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -> list[Lock]:
-    """Return the locks that overlap a claim, or all."""
-    if claim is not None:
-        return sorted(state.overlapping(claim), key=lambda lock: (lock["key"], lock["session"]))
-    return list(state.locks(resources=resources))
-
-
-def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
-    """Return whether a session may edit what a claim covers, and why."""
-    reading = clock_reading(now)
-    over: list[str] = []
-    beside: list[Lock] = []
-    held: list[Lock] = []
-    mine: Lock | None = None
-    for lock in state.overlapping(claim):
-        if lock["session"] == me:
-            covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
-            if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
-                mine = lock
-            continue
-        record = state.session(lock["session"])
-        if record is None or clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None:
-            over.append(f"{lock['path']} of {lock['session']} has lapsed")
-        elif lock["mode"] == "intent":
-            beside.append(lock)
-        else:
-            held.append(lock)
-    conflicts = conflict_views(state, (claim,), held)
-    if conflicts:
-        why = held_message(conflicts[0])
-    elif mine is not None and clocks.lock_is_over(mine, reading):
-        why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
-    elif mine is not None:
-        why = f"locked by you as {mine['path']} (token {mine['token']})"
-    else:
-        why = "nobody holds it"
-    warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
-    path = locks.claim_record(claim)["path"]
-    return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}

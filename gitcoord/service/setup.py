@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gitcoord import config
-from gitcoord.coordinator import clock_reading
 from gitcoord.model import ALIAS_REF, DEFAULT_LIMITS, LOG_REF, Operation, Policy
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.machine import new_id
 from gitcoord.service.access import Access, open_access
 from gitcoord.store.setup import prepare_runtime
+from gitcoord.transitions import clocks
+from gitcoord.values import Any
 
 
 def initialise(start: str) -> dict[str, Any]:
@@ -33,8 +32,7 @@ def initialise(start: str) -> dict[str, Any]:
     created = False
     if coordinator.ref.read() is None:
         created = coordinator.begin(_first_operation(access, coordinator.clock.stamp()))
-    coordinator.ref.make_alias()
-    coordinator.ref.make_log()
+    coordinator.mend_refs()
     return {
         "ok": True,
         "created": created,
@@ -61,6 +59,6 @@ def _first_operation(access: Access, now: Stamp) -> Operation:
         "type": "log.init",
         "repository": new_id(now.at_ms).lower(),
         "policy": policy,
-        "clock": clock_reading(now),
+        "clock": clocks.reading(now),
         "author": {"name": settings.user_name, "email": settings.user_email},
     }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from gitcoord.coordinator import Plan, Receipt, clock_reading
+from gitcoord.coordinator import Plan, Receipt
 from gitcoord.errors import Refused, SessionEnded, UnknownSession
 from gitcoord.model import Operation, Session
 from gitcoord.model_time import Stamp, format_time
@@ -13,6 +11,7 @@ from gitcoord.service.project import project_of
 from gitcoord.service.views import View
 from gitcoord.state import State
 from gitcoord.transitions import clocks
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.service.desk import Desk
@@ -50,9 +49,9 @@ def _standing(desk: Desk, request: Request) -> Actor | None:
         return None
     if own is None and callers.process:
         return None
-    snapshot = desk.access.coordinator.snapshot()
+    snapshot = desk.access.log.snapshot()
     try:
-        return callers.standing_actor(snapshot.state, None, desk.access.coordinator.clock.stamp())
+        return callers.standing_actor(snapshot.state, None, desk.access.now())
     except SessionEnded:
         return None
 
@@ -146,7 +145,7 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     """Go on as an incarnation that was not ended, in this process."""
     callers = desk.callers
     wanted = request.incarnation or ""
-    state = desk.access.coordinator.snapshot().state
+    state = desk.access.state()
     found = next((s for s in state.sessions() if s["incarnation"] == wanted), None)
     name = request.session or (None if found is None else found["session"])
     if name is None:
@@ -255,12 +254,11 @@ def keep_alive(desk: Desk) -> float:
     if own is None or not desk.callers.process:
         return _IDLE_S
     try:
-        coordinator = desk.access.coordinator
-        left = _due_in_s(coordinator.snapshot().state, own, coordinator.clock.stamp())
+        left = _due_in_s(desk.access.state(), own, desk.access.now())
         if left > 0:
             return left
-        coordinator.submit(lambda state, now: _renewals(desk, state, own, now))
-        return max(1.0, _due_in_s(coordinator.snapshot().state, own, coordinator.clock.stamp()))
+        desk.access.coordinator.submit(lambda state, now: _renewals(desk, state, own, now))
+        return max(1.0, _due_in_s(desk.access.state(), own, desk.access.now()))
     except Refused:
         return _IDLE_S
 
@@ -275,7 +273,7 @@ def _due_in_s(state: State, own: Own, now: Stamp) -> float:
 
 
 def _age_s(record: Session, now: Stamp) -> float:
-    passed = clocks.elapsed_ms(record["clock"], clock_reading(now))
+    passed = clocks.elapsed_ms(record["clock"], clocks.reading(now))
     return 0.0 if passed is None else passed / 1000
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from gitcoord.coordinator import clock_reading
 from gitcoord.model import Session
 from gitcoord.model_time import Stamp, format_time, parse_time
 from gitcoord.runtime.machine import machine_name
@@ -13,6 +10,7 @@ from gitcoord.service.project import project_of
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.state import State
 from gitcoord.transitions import clocks
+from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gitcoord.service.desk import Desk
@@ -33,14 +31,14 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
     views = [session_view(record, standing[record["session"]]) for record in sessions]
     held = [lock_view(state, lock) for lock in state.locks()]
     me = callers.name_of(session)
-    alias = access.coordinator.ref.alias_state()
+    alias = access.log.ref.alias_state()
     return {
         "repository": {
             "id": state.header["repository"],
             "root": access.repository.worktree or access.repository.common_dir,
             "bare": access.repository.bare,
             "revision": state.revision,
-            "tip": access.coordinator.tip().hex(),
+            "tip": access.log.tip().hex(),
             "project": project_of(access.repository),
             "machine": machine_name(),
         },
@@ -69,7 +67,7 @@ def _warnings(record: Session, standing: str, now: Stamp) -> list[str]:
     if standing != "live" and record["held"]:
         why = "its process is gone" if standing == "dead" else "its lease is over"
         found.append(f"{record['session']} still holds {record['held']}: {why}; whoever wants them gets them")
-    ahead = clocks.elapsed_ms(record["clock"], clock_reading(now))
+    ahead = clocks.elapsed_ms(record["clock"], clocks.reading(now))
     if ahead is not None and parse_time(record["clock"]["time"]) - now.at_ms > _SOON_MS:
         found.append(f"{record['session']} was last seen at {record['clock']['time']}, which is in the future")
     return found

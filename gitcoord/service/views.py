@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gitcoord.model import Lock, Session
 from gitcoord.model_time import format_time
 from gitcoord.state import State
 from gitcoord.transitions import clocks
+from gitcoord.values import Any
 
 View = dict[str, Any]
 

@@ -59,13 +59,13 @@ class Waiting:
             Deadlock: the holders wait, in a ring, for this session, which came last.
             CoordError: anything else that the attempt raised.
         """
-        now = self._access.coordinator.clock.stamp()
+        now = self._access.now()
         place = self._join(None)
         began, beaten, tried, seen = now.uptime_ms, now.uptime_ms, None, None
         try:
             while True:
-                now = self._access.coordinator.clock.stamp()
-                moved = (self._access.coordinator.tip(), tuple(w.ticket for w in self._line.others(now, place.ticket)))
+                now = self._access.now()
+                moved = (self._access.log.tip(), tuple(w.ticket for w in self._line.others(now, place.ticket)))
                 if tried is None or moved != seen or now.uptime_ms - tried >= _TRY_EVERY_S * 1000:
                     seen, tried = moved, now.uptime_ms
                     try:
@@ -82,7 +82,7 @@ class Waiting:
             place.leave()
 
     def _join(self, since: int | None) -> Place:
-        now = self._access.coordinator.clock.stamp()
+        now = self._access.now()
         wish: dict[str, Any] = {
             "session": self._actor.session,
             "incarnation": self._actor.incarnation,
@@ -95,7 +95,7 @@ class Waiting:
         return self._line.join(wish, now)
 
     def _check_limit(self, began: int, held: LockHeld) -> None:
-        now = self._access.coordinator.clock.stamp()
+        now = self._access.now()
         if self._cancelled():
             raise CoordError("the wait was called off", next="ask again")
         if now.uptime_ms - began >= self._limit_ms:
@@ -109,9 +109,9 @@ class Waiting:
         Raises:
             Deadlock: so it is.
         """
-        now = self._access.coordinator.clock.stamp()
+        now = self._access.now()
         waiters = self._line.others(now)
-        state = self._access.coordinator.snapshot().state
+        state = self._access.state()
         edges: dict[str, set[str]] = {}
         for waiter in waiters:
             edges.setdefault(waiter.session, set()).update(_holders(state, waiter))

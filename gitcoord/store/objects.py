@@ -14,10 +14,10 @@ import os
 import zlib
 from _thread import allocate_lock
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from gitcoord.errors import ObjectDamaged, ObjectMissing, StorageFault
 from gitcoord.store.disk import SYNCS_AT_WRITE, read_whole, remove, storage_fault, sync_files, write_new
+from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore

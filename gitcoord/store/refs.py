@@ -14,10 +14,10 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Literal
 
 from gitcoord.errors import Contention, IntegrityFault
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
+from gitcoord.values import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from gitcoord.store.repository import Repository

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from gitcoord.errors import NotARepository, UnsupportedRepository
 from gitcoord.store.disk import read_whole
+from gitcoord.values import NamedTuple
 
 # Extensions of git's that change nothing of what gitcoord reads or writes.
 _HARMLESS = frozenset(

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
 
 from gitcoord.errors import Contention
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.store.repository import Repository

@@ -15,12 +15,12 @@ with that very incarnation; the operation then renews its lease and clears its n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from gitcoord.errors import BadRequest, UnsupportedFormat
 from gitcoord.model import FORMAT, RULES, Operation
 from gitcoord.state import State
 from gitcoord.transitions import data, locks, sessions
+from gitcoord.values import Any
 
 Facts = dict[str, Any]
 Rule = Callable[[State, Operation], Facts]

@@ -7,9 +7,19 @@ of two machines are never compared: a lease of another machine ends by challenge
 from __future__ import annotations
 
 from gitcoord.model import ClockReading, Lock, Session
-from gitcoord.model_time import parse_time
+from gitcoord.model_time import Stamp, format_time, parse_time
 
 CHALLENGE_SLACK = 0.05
+
+
+def reading(stamp: Stamp) -> ClockReading:
+    """Return a stamp as operations record it."""
+    return {
+        "machine": stamp.machine,
+        "boot": stamp.boot,
+        "uptime_ms": stamp.uptime_ms,
+        "time": format_time(stamp.at_ms),
+    }
 
 
 def elapsed_ms(since: ClockReading, now: ClockReading) -> int | None:

@@ -6,12 +6,11 @@ and stored anew has a larger one. `expect_revision` 0 means that the key must be
 
 from __future__ import annotations
 
-from typing import Any
-
 from gitcoord import canonical, names
 from gitcoord.errors import NotFound, RevisionMismatch
 from gitcoord.model import Datum, Operation
 from gitcoord.state import State
+from gitcoord.values import Any
 
 
 def _check_expected(operation: Operation, old: Datum | None) -> None:

@@ -10,14 +10,13 @@ reason, the expiry of its own time, or the reaping of its session. `acquire` its
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from gitcoord import names
 from gitcoord.errors import BadRequest, InvalidPath, LockHeld, NotFound, NotHolder, Refused, TooLarge
 from gitcoord.model import MODES, Lock, Mode, Operation, Session
 from gitcoord.paths import Claim
 from gitcoord.state import State
 from gitcoord.transitions import clocks, sessions
+from gitcoord.values import Any, cast
 
 _RANK: dict[Mode, int] = {"intent": 0, "shared": 1, "exclusive": 2}
 

@@ -13,13 +13,12 @@ A lease that ran out ends nothing by itself: until somebody acts on it, the next
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken, UnknownSession
 from gitcoord.model import Lock, Operation, Session
 from gitcoord.names import check_session_id
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks
+from gitcoord.values import Any, cast
 
 _NOTICES_KEPT = 50
 _INTENT_BYTES = 500

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gitcoord.model_time import Stamp
+from gitcoord.runtime.machine import Clock
 
 
-class ManualClock:
+class ManualClock(Clock):
     """Stands still until it is told to move; it is a `Clock`."""
 
     def __init__(self, at_ms: int = 1_750_000_000_000, *, machine: str = "machine-a", boot: str | None = None) -> None:

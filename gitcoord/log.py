@@ -1,0 +1,95 @@
+"""Reading the log: the tip, a commit, the state at either. Takes no lock and writes nothing.
+
+Costs one ref look-up while nothing has changed; what changed is read, and what did not is shared (`gitcoord.tree`).
+"""
+
+from __future__ import annotations
+
+from gitcoord import render
+from gitcoord.errors import NotInitialised
+from gitcoord.state import Records, State
+from gitcoord.store.objects import ObjectStore
+from gitcoord.store.refs import LogRef
+from gitcoord.store.repository import Repository
+from gitcoord.tree import NodeCache
+from gitcoord.values import NamedTuple
+
+_COMMITS_KEPT = 20_000
+
+
+class Commit(NamedTuple):
+    """What the log says of one commit, without its state."""
+
+    oid: bytes
+    tree: bytes
+    parents: list[bytes]
+    revision: int
+
+
+class Snapshot(NamedTuple):
+    """The state at one tip; for looking only, unless forked."""
+
+    tip: bytes
+    state: State
+
+
+class Log:
+    """The log of one repository, for reading. Safe for several threads.
+
+    Args:
+        repository: where.
+        durable: for those who write (`gitcoord.coordinator`): whether what is written is synced before an answer.
+    """
+
+    def __init__(self, repository: Repository, *, durable: bool = True) -> None:
+        """Open; reads nothing yet."""
+        self.repository = repository
+        self.objects = ObjectStore(repository, durable=durable)
+        self.ref = LogRef(repository, durable=durable)
+        self._nodes = NodeCache(self.objects.read, self.objects.oid_size)
+        self._records = Records()
+        self._commits: dict[bytes, Commit] = {}
+
+    def tip(self) -> bytes:
+        """Return the newest commit of the log, at the cost of one ref look-up.
+
+        Raises:
+            NotInitialised: there is no log.
+        """
+        tip = self.ref.read()
+        if tip is None:
+            raise NotInitialised("this repository has no log yet", next="gitcoord init")
+        return tip
+
+    def snapshot(self) -> Snapshot:
+        """Return the state at the tip. Takes no lock and writes nothing."""
+        tip = self.tip()
+        return Snapshot(tip, self.state_at(tip))
+
+    def state_at(self, oid: bytes) -> State:
+        """Return the state at a commit."""
+        return State(self._nodes, self.commit(oid).tree, self._records)
+
+    def commit(self, oid: bytes) -> Commit:
+        """Return what a commit says of itself.
+
+        Raises:
+            ObjectMissing: no such commit.
+            ObjectDamaged: it is no commit, or cannot be read.
+        """
+        found = self._commits.get(oid)
+        if found is None:
+            _, body = self.objects.read(oid)
+            found = Commit(oid, *render.parse_commit(oid, body))
+            self.keep(found)
+        return found
+
+    def first_state(self) -> State:
+        """Return the state before the first operation."""
+        return State(self._nodes, None, self._records)
+
+    def keep(self, commit: Commit) -> None:
+        """Remember a commit that was just written."""
+        if len(self._commits) >= _COMMITS_KEPT:
+            self._commits = {}
+        self._commits[commit.oid] = commit

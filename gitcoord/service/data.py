@@ -1,0 +1,85 @@
+"""The verbs that change shared state: store, delete, delete a scope."""
+
+from __future__ import annotations
+
+from gitcoord import canonical, names
+from gitcoord.coordinator import Plan, facts_of
+from gitcoord.model import Operation
+from gitcoord.model_time import Stamp
+from gitcoord.service.callers import Actor, SignOn
+from gitcoord.service.views import View
+from gitcoord.state import State
+from gitcoord.values import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitcoord.service.desk import Desk
+
+
+def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list[str]) -> View:
+    """Store a value.
+
+    Args:
+        desk: the caller's.
+        fields: `scope`, `key`, `value`, `expect_revision`.
+        session: act as this session.
+        notices: takes the news.
+    """
+    scope, key = names.check_scope(fields["scope"]), names.check_key(fields["key"])
+    canonical.check_value(fields["value"], desk.access.state().policy["limits"]["value_bytes"])
+    said: list[Actor] = []
+
+    def make(sign_on: SignOn | None) -> Plan:
+        def plan(state: State, now: Stamp) -> list[Operation]:
+            actor = desk.callers.actor(state, session, now, sign_on)
+            said[:] = [actor]
+            old = state.datum(scope, key)
+            replaces = None if old is None else old["store"]
+            return [*actor.first, desk.callers.operation("data.store", actor, now, **fields, replaces=replaces)]
+
+        return plan
+
+    receipt = desk.submit_signed_on(make, session, notices, said)
+    return {"ok": True, "revision": receipt.revisions[-1]}
+
+
+def delete(
+    desk: Desk, scope: str, key: str, expect_revision: int | None, session: str | None, notices: list[str]
+) -> View:
+    """Delete a key; one that is missing changes nothing."""
+    names.check_scope(scope)
+    names.check_key(key)
+    said: list[Actor] = []
+
+    def make(sign_on: SignOn | None) -> Plan:
+        def plan(state: State, now: Stamp) -> list[Operation]:
+            if state.datum(scope, key) is None and not expect_revision:
+                return []
+            actor = desk.callers.actor(state, session, now, sign_on)
+            said[:] = [actor]
+            fields = {"scope": scope, "key": key, "expect_revision": expect_revision}
+            return [*actor.first, desk.callers.operation("data.delete", actor, now, **fields)]
+
+        return plan
+
+    receipt = desk.submit_signed_on(make, session, notices, said)
+    return {"deleted": bool(receipt.operations), "revision": receipt.state.revision}
+
+
+def delete_scope(desk: Desk, scope: str, session: str | None, notices: list[str]) -> View:
+    """Delete all keys of exactly one scope."""
+    names.check_scope(scope)
+    said: list[Actor] = []
+
+    def make(sign_on: SignOn | None) -> Plan:
+        def plan(state: State, now: Stamp) -> list[Operation]:
+            if not state.keys(scope):
+                return []
+            actor = desk.callers.actor(state, session, now, sign_on)
+            said[:] = [actor]
+            return [*actor.first, desk.callers.operation("data.delete_scope", actor, now, scope=scope)]
+
+        return plan
+
+    receipt = desk.submit_signed_on(make, session, notices, said)
+    found = facts_of(receipt, "data.delete_scope")
+    return {"deleted": 0 if found is None else found[1]["deleted"], "revision": receipt.state.revision}

@@ -1,0 +1,90 @@
+"""Looking at locks: from what was named to claims, what stands in the way, and whether one may edit.
+
+Reads only; a hook asks this before every edit, so it loads little.
+"""
+
+from __future__ import annotations
+
+from gitcoord import locate, paths
+from gitcoord.errors import BadRequest
+from gitcoord.service.views import View, held_message, lock_view
+from gitcoord.state import State, claim_of
+from gitcoord.transitions import clocks, locks
+from gitcoord.values import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gitcoord.model import Lock
+    from gitcoord.model_time import Stamp
+    from gitcoord.paths import Claim
+    from gitcoord.service.access import Access
+    from gitcoord.service.callers import Callers
+
+_CONFLICTS_SHOWN = 50
+
+
+def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool) -> tuple[Claim, ...]:
+    """Return the claims that a caller named; the same claim twice is one.
+
+    Raises:
+        InvalidPath: one of them cannot be locked.
+        BadRequest: none was named.
+    """
+    if not files:
+        raise BadRequest("no path was named", next="name at least one path")
+    found: dict[tuple[str, ...], Claim] = {}
+    for text in files:
+        claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
+        found.setdefault(claim.parts, claim)
+    return tuple(found.values())
+
+
+def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> list[View]:
+    """Return the locks that stand in the way, each with the wanted path that it stands before."""
+    shown: list[View] = []
+    for lock in held[:_CONFLICTS_SHOWN]:
+        theirs = claim_of(lock)
+        wanted = next((c for c in claims if paths.overlaps(c, theirs)), claims[0])
+        view = lock_view(state, lock)
+        shown.append({**view, "path": locks.claim_record(wanted)["path"], "held_path": lock["path"]})
+    return shown
+
+
+def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -> list[Lock]:
+    """Return the locks that overlap a claim, or all."""
+    if claim is not None:
+        return sorted(state.overlapping(claim), key=lambda lock: (lock["key"], lock["session"]))
+    return list(state.locks(resources=resources))
+
+
+def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
+    """Return whether a session may edit what a claim covers, and why."""
+    reading = clocks.reading(now)
+    over: list[str] = []
+    beside: list[Lock] = []
+    held: list[Lock] = []
+    mine: Lock | None = None
+    for lock in state.overlapping(claim):
+        if lock["session"] == me:
+            covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
+            if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
+                mine = lock
+            continue
+        record = state.session(lock["session"])
+        if record is None or clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None:
+            over.append(f"{lock['path']} of {lock['session']} has lapsed")
+        elif lock["mode"] == "intent":
+            beside.append(lock)
+        else:
+            held.append(lock)
+    conflicts = conflict_views(state, (claim,), held)
+    if conflicts:
+        why = held_message(conflicts[0])
+    elif mine is not None and clocks.lock_is_over(mine, reading):
+        why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
+    elif mine is not None:
+        why = f"locked by you as {mine['path']} (token {mine['token']})"
+    else:
+        why = "nobody holds it"
+    warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
+    path = locks.claim_record(claim)["path"]
+    return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}
