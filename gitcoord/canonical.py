@@ -54,7 +54,10 @@ def loads(body: bytes, where: str) -> Any:
         UnreadableRecord: the bytes are not one JSON document.
     """
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body.decode(), parse_constant=_no_constant)
+        if b"\\ud" in body or b"\\uD" in body:
+            _encode(value).encode()  # an escaped half of a pair is no text, and no face could show it
+        return value  # noqa: TRY300 - the check above is part of the attempt
     except (ValueError, RecursionError) as error:
         raise UnreadableRecord(f"{where} is not readable: {error}", next="gitcoord doctor", record=where) from error
 

@@ -66,7 +66,7 @@ class Session(TypedDict):
     proof: dict[str, Any] | None
     held: int
     notices: list[Notice]
-    challenge: NotRequired[Challenge]
+    challenges: NotRequired[list[Challenge]]
 
 
 class Term(TypedDict):

@@ -278,7 +278,7 @@ class Callers:
         reading = clocks.reading(now)
         if clocks.lease_is_over(session, reading):
             return {"kind": "lease-over"}
-        if clocks.challenge_is_over(session, reading):
+        if clocks.challenge_left_ms(session, reading) == 0:
             return {"kind": "challenge"}
         return None
 

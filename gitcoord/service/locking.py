@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gitcoord import paths
 from gitcoord.coordinator import Plan, Receipt, facts_of
-from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder
+from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder, Refused
 from gitcoord.model import MODES, Lock, Mode, Operation
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
@@ -224,17 +224,34 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
         )
 
     if request.wait_s is None:
-        return granted_view(attempt(None))
+        try:
+            return granted_view(attempt(None))
+        except LockHeld as refusal:
+            raise _challenged(desk, refusal, request.session, notices) from None
     if not 0 <= request.wait_s <= _LONGEST_WAIT_S:
         raise BadRequest(f"a wait of {request.wait_s} s is none", next=f"give 0 to {_LONGEST_WAIT_S} seconds")
     from gitcoord.service import signing, waits
 
     try:
         return granted_view(attempt(None))
-    except LockHeld:
+    except LockHeld as refusal:
+        _challenged(desk, refusal, request.session, notices)
         actor = signing.present(desk, request.session, notices)
     waiting = waits.Waiting(desk.access, actor, wish, request.wait_s, request.cancelled)
     return granted_view(waiting.run(attempt))
+
+
+def _challenged(desk: Desk, refusal: LockHeld, session: str | None, notices: list[str]) -> Refused:
+    """Challenge the holders of other machines that seem to be gone."""
+    holders = sorted({lock["session"] for lock in refusal.facts.get("held", [])})
+    here = desk.access.now().machine
+    state = desk.access.state()
+    records = [state.session(name) for name in holders]
+    if all(record is None or record["clock"]["machine"] == here for record in records):
+        return refusal
+    from gitcoord.service import challenges
+
+    return challenges.with_challenge(desk, refusal, holders, session, notices)
 
 
 def granted_view(receipt: Receipt) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.coordinator import Plan, Receipt
-from gitcoord.errors import Refused, SessionEnded, UnknownSession
+from gitcoord.errors import Refused, SessionEnded, SessionTaken, UnknownSession
 from gitcoord.model import Operation, Session
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.service.callers import Actor, Own, SignOn
@@ -39,7 +39,7 @@ def sign_on(desk: Desk, request: Request, notices: list[str]) -> View:
         standing = _standing(desk, request)
         if standing is not None:
             return _confirm(desk, request, notices)
-        return _start(desk, request)
+        return _start(desk, request, notices)
 
 
 def _standing(desk: Desk, request: Request) -> Actor | None:
@@ -90,7 +90,7 @@ def _renewal_plan(desk: Desk, session: str | None, lease_s: int | None, intent: 
     return plan
 
 
-def _start(desk: Desk, request: Request) -> View:
+def _start(desk: Desk, request: Request, notices: list[str]) -> View:
     """Sign on anew. A session that the caller had under another id ends with it, unless it holds something."""
     callers = desk.callers
     sign_on_made = callers.prepare()
@@ -114,6 +114,12 @@ def _start(desk: Desk, request: Request) -> View:
     try:
         receipt = desk.access.coordinator.submit(plan)
         started = True
+    except SessionTaken as refusal:
+        if not request.takeover or request.session is None:
+            raise
+        from gitcoord.service import challenges
+
+        raise challenges.with_challenge(desk, refusal, [request.session], None, notices) from None
     finally:
         if not started:
             callers.discard(sign_on_made)

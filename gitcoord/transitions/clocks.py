@@ -6,7 +6,7 @@ of two machines are never compared: a lease of another machine ends by challenge
 
 from __future__ import annotations
 
-from gitcoord.model import ClockReading, Lock, Session
+from gitcoord.model import Challenge, ClockReading, Lock, Session
 from gitcoord.model_time import Stamp, format_time, parse_time
 
 CHALLENGE_SLACK = 0.05
@@ -44,13 +44,22 @@ def lock_is_over(lock: Lock, now: ClockReading) -> bool:
     return term is not None and passed is not None and passed >= term["ttl_s"] * 1000
 
 
-def challenge_is_over(session: Session, now: ClockReading) -> bool:
-    """Tell whether a challenge stood for a whole lease and a little more without a renewal."""
-    challenge = session.get("challenge")
-    if challenge is None or challenge["renewal"] != session["renewal"]:
-        return False
-    passed = elapsed_ms(challenge["clock"], now)
-    return passed is not None and passed >= session["lease_s"] * 1000 * (1 + CHALLENGE_SLACK)
+def challenge_of(session: Session, machine: str) -> Challenge | None:
+    """Return the challenge by which a machine asks whether a session lives, if one stands; any renewal ends it."""
+    standing = session.get("challenges", [])
+    return next((c for c in standing if c["clock"]["machine"] == machine and c["renewal"] == session["renewal"]), None)
+
+
+def challenge_left_ms(session: Session, now: ClockReading) -> int | None:
+    """Return how long this machine's challenge has still to stand; 0 when it is over, None where there is none.
+
+    A whole lease and a little more, by the challenger's clock alone.
+    """
+    standing = challenge_of(session, now["machine"])
+    passed = None if standing is None else elapsed_ms(standing["clock"], now)
+    if passed is None:
+        return None
+    return max(0, round(session["lease_s"] * 1000 * (1 + CHALLENGE_SLACK) - passed))
 
 
 def lease_end_ms(session: Session) -> int:

@@ -14,7 +14,7 @@ A lease that ran out ends nothing by itself: until somebody acts on it, the next
 from __future__ import annotations
 
 from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken, UnknownSession
-from gitcoord.model import Lock, Operation, Session
+from gitcoord.model import Challenge, Lock, Operation, Session
 from gitcoord.names import check_session_id
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks
@@ -62,7 +62,7 @@ def renew_actor(state: State, operation: Operation) -> None:
 
 def _renewed(record: Session, operation: Operation) -> Session:
     fresh = cast("Session", {**record, "clock": operation["clock"], "renewal": operation["id"], "notices": []})
-    fresh.pop("challenge", None)
+    fresh.pop("challenges", None)
     return fresh
 
 
@@ -189,7 +189,7 @@ def check_evidence(target: Session, evidence: dict[str, Any], operation: Operati
     shown = {
         "process-gone": same_machine and proof is not None and proof["boot"] == now["boot"],
         "lease-over": clocks.lease_is_over(target, now),
-        "challenge": clocks.challenge_is_over(target, now),
+        "challenge": clocks.challenge_left_ms(target, now) == 0,
     }
     if kind not in shown:
         raise BadRequest(f"{kind!r} is no kind of evidence", next=f"one of {', '.join(shown)}")
@@ -215,10 +215,10 @@ def challenge(state: State, operation: Operation) -> dict[str, Any]:
         raise BadRequest(
             f"session {target['session']} is of this machine; its own clock decides", next="gitcoord session list"
         )
-    standing = target.get("challenge")
-    if standing is None or standing["clock"]["machine"] != operation["clock"]["machine"]:
+    if clocks.challenge_of(target, operation["clock"]["machine"]) is None:
         fresh = cast("Session", dict(target))
-        fresh["challenge"] = {"by": operation["session"], "clock": operation["clock"], "renewal": target["renewal"]}
+        made: Challenge = {"by": operation["session"], "clock": operation["clock"], "renewal": target["renewal"]}
+        fresh["challenges"] = [*target.get("challenges", []), made]
         state.put_session(fresh)
     return {}
 
