@@ -48,7 +48,8 @@ def challenge(desk: Desk, holders: list[str], session: str | None, notices: list
     if longest is None:
         return ""
     names = ", ".join(record["session"] for record in awaited)
-    return f"{names} (of another machine) is challenged to show that it lives; come back at {format_time(now.at_ms + longest)}"
+    when = format_time(now.at_ms + longest)
+    return f"{names} (of another machine) is challenged to show that it lives; come back at {when}"
 
 
 def _seems_over(record: Session, now: Stamp) -> bool:
