@@ -69,11 +69,18 @@ def parse_value(text: str) -> Any:
         InvalidValue: the text is not one JSON value.
     """
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:
         raise InvalidValue(
             f"not a JSON value: {error}", next="quote it as JSON, or say --text to store it as a string"
         ) from error
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names a member twice")
+    return found
 
 
 def _no_constant(name: str) -> Any:
@@ -112,11 +119,11 @@ def check_value(value: Any, limit_bytes: int) -> None:
 
 
 def _check_shape(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels", next="flatten it")
     kind = cast("type[Any]", type(value))
     if value is None or kind in (bool, int, float, str):
         return
+    if depth > MAX_DEPTH:
+        raise InvalidValue(f"the value is nested deeper than {MAX_DEPTH} levels", next="flatten it")
     if kind is list:
         for item in value:
             _check_shape(item, depth + 1)
@@ -128,3 +135,12 @@ def _check_shape(value: Any, depth: int) -> None:
         if type(key) is not str:
             raise InvalidValue(f"an object's key must be text, not {type(key).__name__}", next="make the keys strings")
         _check_shape(item, depth + 1)
+
+
+def copy_of(value: Any) -> Any:
+    """Return a JSON value whose containers are nobody else's."""
+    if type(value) is dict:
+        return {key: copy_of(item) for key, item in cast("dict[str, Any]", value).items()}
+    if type(value) is list:
+        return [copy_of(item) for item in cast("list[Any]", value)]
+    return value

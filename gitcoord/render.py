@@ -73,11 +73,16 @@ def _holders(operation: Operation) -> str:
 _REAP = {"process-gone": "its process is gone", "lease-over": "its lease ran out", "challenge": "challenged, no answer"}
 
 
+def _shown_evidence(evidence: dict[str, Any]) -> str:
+    kind = str(evidence["kind"])
+    return _REAP.get(kind) or visible(kind)
+
+
 def _start(operation: Operation) -> str:
     takeover = operation["takeover"]
     if takeover is None:
         return f"sign-on: {operation['session']}"
-    return f"takeover: {operation['session']} ({_REAP[takeover['evidence']['kind']]})"
+    return f"takeover: {operation['session']} ({_shown_evidence(takeover['evidence'])})"
 
 
 def _renewal(operation: Operation) -> str:
@@ -94,7 +99,7 @@ _SUBJECTS: dict[str, Callable[[Operation], str]] = {
     "session.end": lambda op: f"sign-off: {op['session']}",
     "session.renew": _renewal,
     "session.resume": lambda op: f"resume: {op['session']}",
-    "session.reap": lambda op: f"reap: {op['target']} ({_REAP[op['evidence']['kind']]}), by {op['session']}",
+    "session.reap": lambda op: f"reap: {op['target']} ({_shown_evidence(op['evidence'])}), by {op['session']}",
     "session.challenge": lambda op: f"challenge: {op['target']}, by {op['session']}",
     "lock.acquire": lambda op: _listed(_claims(op), "lock: ", f" ({op['session']})"),
     "lock.release": lambda op: _listed(_claims(op), "unlock: ", f" ({op['session']})"),
@@ -135,9 +140,9 @@ def _trailers(operation: Operation, revision: int) -> list[str]:
     if operation.get("mode", "exclusive") != "exclusive":
         lines.append(f"Coord-Mode: {operation['mode']}")
     if "scope" in operation:
-        lines.append(f"Coord-Scope: {visible(operation['scope'])}")
+        lines.append(f"Coord-Scope: {visible(names.quote(operation['scope']))}")
     if "key" in operation:
-        lines.append(f"Coord-Key: {visible(operation['key'])}")
+        lines.append(f"Coord-Key: {visible(names.quote(operation['key']))}")
     return [*lines, f"Coord-Rev: {revision}", f"Coord-Id: {operation['id']}"]
 
 

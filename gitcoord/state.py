@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from gitcoord import canonical, names, paths
 from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
-from gitcoord.model import FORMAT, RULES, Datum, Header, Lock, Policy, Session
+from gitcoord.model import FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
 from gitcoord.paths import Claim
 from gitcoord.tree import Dir, Entry, NodeCache, Parts, Tree
 from gitcoord.values import Any, cast
@@ -133,6 +133,13 @@ def claim_of(lock: Lock) -> Claim:
     return Claim(lock["kind"], parts, names.from_json_text(lock["path"]))
 
 
+def _is_sound(lock: Lock) -> bool:
+    """Tell whether a lock's mode and kind are what they can be, and go with its key."""
+    if lock["mode"] not in MODES or lock["kind"] not in ("file", "directory", "pattern", "resource"):
+        return False
+    return lock["kind"] == "resource" or (lock["kind"] == "pattern") == paths.has_wildcard(lock["key"])
+
+
 class State:
     """The state at one commit, or what operations make of it. `fork` before changing what others may look at."""
 
@@ -245,7 +252,7 @@ class State:
                 f"{_shown((*where, name))} is not a file", next="gitcoord doctor", record=_shown(where)
             )
         lock = cast("Lock", self._records.read(self.tree, found, "lock", (*where, name)))
-        if holder_name(lock["session"]) != name or claim_parts(claim_of(lock)) != where:
+        if holder_name(lock["session"]) != name or not _is_sound(lock) or claim_parts(claim_of(lock)) != where:
             place = _shown((*where, name))
             message = f"{place} speaks of another lock than its place says; nothing that it protects is granted"
             raise UnreadableRecord(message, next="gitcoord doctor", record=place)

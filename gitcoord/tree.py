@@ -188,16 +188,24 @@ class Dir:
     def fork(self) -> Dir:
         """Return an independent copy; unchanged parts stay shared."""
         copy = Dir(self.base)
-        copy.changes = {n: c.fork() if isinstance(c, Dir) else c for n, c in self.changes.items()}
+        stack: list[tuple[Dir, Dir]] = [(self, copy)]
+        while stack:
+            old, new = stack.pop()
+            for name, change in old.changes.items():
+                if isinstance(change, Dir):
+                    below = Dir(change.base)
+                    stack.append((change, below))
+                    new.changes[name] = below
+                else:
+                    new.changes[name] = change
         return copy
 
     def empty(self) -> bool:
         """Tell whether no entry is left."""
-        left = len(self.base.index)
-        for name, change in self.changes.items():
-            gone = change is None or (isinstance(change, Dir) and change.empty())
-            left += (not gone) - (name in self.base.index)
-        return left == 0
+        known = self.base.index
+        gone = sum(1 for name, change in self.changes.items() if change is None and name in known)
+        new = sum(1 for name, change in self.changes.items() if change is not None and name not in known)
+        return len(known) - gone + new == 0
 
     def names(self) -> list[bytes]:
         """Return the names of the entries, in no promised order."""
@@ -275,13 +283,22 @@ class Tree:
         directory.changes[parts[-1]] = body
 
     def remove(self, parts: Parts) -> None:
-        """Let there be nothing at these parts; directories that become empty leave the tree when it is written."""
-        if self.open(parts[:-1]) is None:
+        """Let there be no file at these parts; directories that become empty go with it."""
+        if self.find(parts) is None:
             return
-        self.put(parts, b"")
-        directory = self.open(parts[:-1])
-        if directory is not None:
-            directory.changes[parts[-1]] = None
+        way = [self.root]
+        for name in parts[:-1]:
+            here = way[-1]
+            child = here.changes.get(name)
+            if not isinstance(child, Dir):
+                child = self.enter(here, name) or Dir(_EMPTY)
+                here.changes[name] = child
+            way.append(child)
+        way[-1].changes[parts[-1]] = None
+        for at in range(len(way) - 1, 0, -1):
+            if not way[at].empty():
+                break
+            way[at - 1].changes[parts[at - 1]] = None
 
     def files(self, directory: Dir, prefix: Parts = ()) -> Iterator[tuple[Parts, Dir, bytes]]:
         """Walk all files at and below a directory, by name within each directory.

@@ -36,11 +36,20 @@ class Access:
     def __init__(self, repository: Repository, place: Place, clock: Clock, *, durable: bool) -> None:
         """Open for reading; nothing is read yet."""
         self.repository = repository
-        self.place = place
+        self._place = place
+        self._seen = _worktrees_changed(repository)
         self.clock = clock
         self.log: Log = Log(repository, durable=durable)
         self._durable = durable
         self._coordinator: Coordinator | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the caller stands; worktrees that were added or removed meanwhile count."""
+        seen = _worktrees_changed(self.repository)
+        if seen != self._seen:
+            self._place, self._seen = self._place._replace(roots=worktree_roots(self.repository)), seen
+        return self._place
 
     @property
     def runtime(self) -> str:
@@ -64,6 +73,14 @@ class Access:
     def now(self) -> Stamp:
         """Return what the clocks say."""
         return self.clock.stamp()
+
+
+def _worktrees_changed(repository: Repository) -> int:
+    """Return a number that changes when a linked worktree is added or removed."""
+    try:
+        return os.stat(os.path.join(repository.common_dir, "worktrees")).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def open_access(start: str, base: str | None = None, clock: Clock | None = None) -> Access:

@@ -8,6 +8,7 @@ from _thread import RLock
 from gitcoord import names
 from gitcoord.errors import SessionEnded, SessionTaken, UnknownSession
 from gitcoord.transitions import clocks
+from gitcoord.transitions.sessions import AGENT_BYTES
 from gitcoord.values import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Callers:
         """
         from gitcoord.runtime.machine import machine_name
 
-        name = session or self.wished or self._lowest_free(state)
+        wished = self.wished if session is None else session
+        name = self._lowest_free(state) if wished is None else wished
         names.check_session_id(name)
         limits = state.policy["limits"]
         return {
@@ -141,7 +143,7 @@ class Callers:
             "incarnation": sign_on.id,
             "clock": clocks.reading(now),
             "author": self.author(name),
-            "agent": self.hint[:60],
+            "agent": _clipped(self.hint),
             "intent": intent,
             "machine_name": machine_name(),
             "lease_s": limits["lease_process_s"] if self.process else limits["lease_command_s"],
@@ -301,3 +303,8 @@ class Callers:
         if evidence is None:
             return "live"
         return "dead" if evidence["kind"] == "process-gone" else "lapsed"
+
+
+def _clipped(text: str) -> str:
+    """Return as much of a client's own name as a record takes."""
+    return text.encode(errors="replace")[:AGENT_BYTES].decode(errors="ignore")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord import names
+from gitcoord import canonical, names
 from gitcoord.errors import BadRequest, CoordError
 from gitcoord.service import looking
 from gitcoord.service.access import Access, open_access
@@ -70,7 +70,7 @@ class Desk:
         """Run a verb and return its answer, or the refusal as one.
 
         Args:
-            verdict: the member that says no in a refusal; empty where the verb has none.
+            verdict: the member that says no in a refusal; `ok` where the verb has none.
             session: the session that the caller named, for its news.
             verb: fills the list with the news that it delivers, and returns the answer.
         """
@@ -79,7 +79,7 @@ class Desk:
             answer = verb(notices)
         except CoordError as error:
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
-            answer = {**({verdict: False} if verdict else {}), "error": error.to_dict(), **said}
+            answer = {verdict or "ok": False, "error": error.to_dict(), **said}
             self._collect_news(session, notices)
         if notices:
             answer["notices"] = notices
@@ -361,7 +361,7 @@ class Desk:
             if datum is None:
                 return {"found": False, "value": None, "revision": 0, "stored_by": None, "stored_at": None}
             fields = ("value", "revision", "stored_by", "stored_at")
-            return {"found": True, **{name: datum[name] for name in fields}}
+            return {"found": True, **{name: canonical.copy_of(datum[name]) for name in fields}}
 
         return self._reading("found", verb)
 

@@ -10,7 +10,8 @@ from gitcoord.log import Commit, Log
 from gitcoord.model import Header, Operation
 from gitcoord.paths import Claim
 from gitcoord.service.views import View
-from gitcoord.transitions.locks import claim_from
+from gitcoord.state import claim_of
+from gitcoord.transitions import locks
 
 _MOST = 10_000
 
@@ -33,8 +34,11 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
     found: list[View] = []
     for commit, header in walk(log):
         for operation in reversed(header["operations"]):
-            if _fits(operation, claim, wanted):
-                found.append(_entry(commit, header, operation))
+            if wanted is not None and wanted not in _sessions(operation):
+                continue
+            touched = _touched(log, commit, operation)
+            if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
+                found.append(_entry(commit, header, operation, touched))
                 if len(found) == limit:
                     return found
     return found
@@ -49,15 +53,22 @@ def walk(log: Log) -> Iterator[tuple[Commit, Header]]:
         here = commit.parents[0] if commit.parents else None
 
 
-def _fits(operation: Operation, claim: Claim | None, session: str | None) -> bool:
-    if session is not None and session not in _sessions(operation):
-        return False
-    if claim is None:
-        return True
-    touched = [claim_from(record) for record in render.touched(operation)]
-    if claim.kind == "resource":
-        return any(other.kind == "resource" and other.parts == claim.parts for other in touched)
-    return any(other.kind != "resource" and paths.overlaps(claim, other) for other in touched)
+def _touched(log: Log, commit: Commit, operation: Operation) -> list[dict[str, str]]:
+    """Return the claims that an operation is about; for the end of a session, what was released with it."""
+    ended = operation.get("target") if operation["type"] == "session.reap" else None
+    if operation["type"] == "session.end" or operation.get("takeover"):
+        ended = operation["session"]
+    if ended is None or not commit.parents:
+        return render.touched(operation)
+    before = log.state_at(commit.parents[0])
+    record = before.session(ended)
+    return [] if record is None else [locks.claim_record(claim_of(lock)) for lock in before.locks_of(record)]
+
+
+def _meet(claim: Claim, other: Claim) -> bool:
+    if "resource" in (claim.kind, other.kind):
+        return claim.kind == other.kind and claim.parts == other.parts
+    return paths.overlaps(claim, other)
 
 
 def _sessions(operation: Operation) -> set[str]:
@@ -67,7 +78,7 @@ def _sessions(operation: Operation) -> set[str]:
     return {name for name in named if name is not None}
 
 
-def _entry(commit: Commit, header: Header, operation: Operation) -> View:
+def _entry(commit: Commit, header: Header, operation: Operation, touched: list[dict[str, str]]) -> View:
     return {
         "revision": header["revision"],
         "commit": commit.oid.hex(),
@@ -77,7 +88,7 @@ def _entry(commit: Commit, header: Header, operation: Operation) -> View:
         "session": operation.get("session"),
         "id": operation["id"],
         "subject": render.subject(operation),
-        "paths": [record["path"] for record in render.touched(operation)],
+        "paths": [record["path"] for record in touched],
         "reason": render.reason(operation),
         "author": operation["author"]["name"],
     }

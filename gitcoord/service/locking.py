@@ -10,9 +10,9 @@ from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder, Refused
 from gitcoord.model import MODES, Lock, Mode, Operation
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
-from gitcoord.runtime.waiting import Line, Waiter
+from gitcoord.runtime.waiting import Line
 from gitcoord.service.callers import Actor, Callers, SignOn
-from gitcoord.service.looking import conflict_views, resolve
+from gitcoord.service.looking import conflict_views, resolve, waiter_claims
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
@@ -160,11 +160,6 @@ def _named(lock: Lock) -> dict[str, Any]:
     return {name: lock[name] for name in ("path", "key", "kind", "session", "token")}
 
 
-def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
-    """Return what somebody in the line waits for."""
-    return tuple(locks.claim_from(record) for record in waiter.claims)
-
-
 def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> None:
     """Refuse a request that would overtake somebody who came first.
 
@@ -208,9 +203,10 @@ def _claims(desk: Desk, files: list[str], *, resource: bool) -> tuple[Claim, ...
 
 def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     """Lock what is asked for, waiting for it if asked to."""
-    wish = make_wish(
-        _claims(desk, request.files, resource=request.resource), request.mode, request.reason, request.ttl_s
-    )
+    state = desk.access.state()
+    claims = resolve(desk.access, request.files, resource=request.resource, fold_case=state.fold_case)
+    wish = make_wish(claims, request.mode, request.reason, request.ttl_s)
+    locks.check_request(state, wish.reason, wish.ttl_s)
     said: list[Actor] = []
     line = Line(desk.access.runtime)
 

@@ -6,7 +6,7 @@ Reads only; a hook asks this before every edit, so it loads little.
 from __future__ import annotations
 
 from gitcoord import locate, paths
-from gitcoord.errors import BadRequest
+from gitcoord.errors import BadRequest, CoordError
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gitcoord.model import Lock
     from gitcoord.model_time import Stamp
     from gitcoord.paths import Claim
+    from gitcoord.runtime.waiting import Waiter
     from gitcoord.service.access import Access
     from gitcoord.service.callers import Callers
 
@@ -34,7 +35,9 @@ def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool
     found: dict[tuple[str, ...], Claim] = {}
     for text in files:
         claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
-        found.setdefault(claim.parts, claim)
+        known = found.setdefault(claim.parts, claim)
+        if claim.kind == "directory" and known.kind == "file":
+            found[claim.parts] = claim
     return tuple(found.values())
 
 
@@ -88,3 +91,11 @@ def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, no
     warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
     path = locks.claim_record(claim)["path"]
     return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}
+
+
+def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
+    """Return what somebody in the line waits for; nothing where its file tells nonsense."""
+    try:
+        return tuple(locks.claim_from(record) for record in waiter.claims)
+    except (CoordError, TypeError, KeyError, AttributeError):
+        return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gitcoord import names
 from gitcoord.coordinator import Plan, Receipt
 from gitcoord.errors import Refused, SessionEnded, SessionTaken, UnknownSession
 from gitcoord.model import Operation, Session
@@ -33,6 +34,8 @@ class Request(NamedTuple):
 
 def sign_on(desk: Desk, request: Request, notices: list[str]) -> View:
     """Sign on, resume an incarnation, or confirm the session that the caller has."""
+    if request.session is not None:
+        names.check_session_id(request.session)
     with desk.callers.signing:
         if request.incarnation is not None:
             return _resume(desk, request, notices)
@@ -76,7 +79,7 @@ def _signed(desk: Desk, receipt: Receipt, session: str) -> View:
 
 def _confirm(desk: Desk, request: Request, notices: list[str]) -> View:
     said: list[Actor] = []
-    plan = _renewal_plan(desk, None, request.lease_s, request.intent, said)
+    plan = _renewal_plan(desk, request.session, request.lease_s, request.intent, said)
     receipt = desk.submit(plan, notices, said)
     return _signed(desk, receipt, said[0].session)
 
@@ -163,6 +166,8 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     own = callers.own
     if own is not None and own.incarnation == wanted:
         return _confirm(desk, request, notices)
+    if not callers.process and found is not None and callers.lives(found, desk.access.now()):
+        return _confirm(desk, request._replace(session=name), notices)
     sign_on_made = callers.prepare(wanted)
     said: list[Actor] = []
 

@@ -6,10 +6,11 @@ from gitcoord.model import Session
 from gitcoord.model_time import Stamp, format_time, parse_time
 from gitcoord.runtime.machine import machine_name
 from gitcoord.runtime.waiting import Line
+from gitcoord.service.looking import waiter_claims
 from gitcoord.service.project import project_of
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.state import State
-from gitcoord.transitions import clocks
+from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
         "waiting": [
             {
                 "session": waiter.session,
-                "paths": [record["path"] for record in waiter.claims],
+                "paths": [locks.claim_record(claim)["path"] for claim in waiter_claims(waiter)],
                 "since": format_time(waiter.since_ms),
             }
             for waiter in Line(access.runtime).others(now)

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from gitcoord import paths
 from gitcoord.errors import CoordError, Deadlock, LockHeld, WaitTimeout
 from gitcoord.model import Mode
 from gitcoord.runtime.waiting import Line, Place, Waiter, find_ring
 from gitcoord.service.access import Access
 from gitcoord.service.callers import Actor
-from gitcoord.service.locking import Wish, waiter_claims
+from gitcoord.service.locking import Wish
+from gitcoord.service.looking import waiter_claims
 from gitcoord.state import State
 from gitcoord.transitions import locks
 
@@ -113,8 +115,8 @@ class Waiting:
         waiters = self._line.others(now)
         state = self._access.state()
         edges: dict[str, set[str]] = {}
-        for waiter in waiters:
-            edges.setdefault(waiter.session, set()).update(_holders(state, waiter))
+        for at, waiter in enumerate(waiters):
+            edges.setdefault(waiter.session, set()).update(_holders(state, waiter), _ahead(waiter, waiters[:at]))
         ring = find_ring(self._actor.session, edges)
         if ring is None:
             return
@@ -134,4 +136,16 @@ def _holders(state: State, waiter: Waiter) -> set[str]:
         lock["session"]
         for claim in waiter_claims(waiter)
         for lock in locks.conflicts(state, claim, cast("Mode", waiter.mode), waiter.session)
+    }
+
+
+def _ahead(waiter: Waiter, before: list[Waiter]) -> set[str]:
+    """Return the sessions that came before a waiter and want what it wants."""
+    mine = waiter_claims(waiter)
+    return {
+        other.session
+        for other in before
+        if other.session != waiter.session
+        and locks.stand_in_the_way(cast("Mode", waiter.mode), cast("Mode", other.mode))
+        and any(paths.overlaps(one, two) for one in mine for two in waiter_claims(other))
     }

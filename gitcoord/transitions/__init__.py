@@ -64,6 +64,8 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
         raise BadRequest("a commit needs an operation")
     first = operations[0]
     if first["type"] == "log.init":
+        if state.revision or len(operations) > 1:
+            raise BadRequest("a log begins once, and alone")
         state.policy = first["policy"]
         repository = first["repository"]
         facts: list[Facts] = [{}]

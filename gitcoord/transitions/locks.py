@@ -10,7 +10,7 @@ reason, the expiry of its own time, or the reaping of its session. `acquire` its
 
 from __future__ import annotations
 
-from gitcoord import names
+from gitcoord import names, paths
 from gitcoord.errors import BadRequest, InvalidPath, LockHeld, NotFound, NotHolder, Refused, TooLarge
 from gitcoord.model import MODES, Lock, Mode, Operation, Session
 from gitcoord.paths import Claim
@@ -27,18 +27,23 @@ def claim_from(record: dict[str, str]) -> Claim:
     Raises:
         InvalidPath: it is not one.
     """
-    key = names.from_json_text(record["key"])
+    key, path = names.from_json_text(record["key"]), names.from_json_text(record["path"])
     parts = tuple(key.split("/")) if key != "." else ()
-    if record["kind"] not in ("file", "directory", "pattern", "resource") or "" in parts or "\0" in key:
+    resource = record["kind"] == "resource"
+    sound = record["kind"] in ("file", "directory", "pattern", "resource") and "\0" not in key
+    sound = sound and not {"", ".", ".."} & set(parts) and (parts or record["kind"] == "directory")
+    if not sound or (not resource and (record["kind"] == "pattern") != paths.has_wildcard(key)):
         raise InvalidPath(f"{record['path']!r} is no claim")
-    return Claim(record["kind"], parts, names.from_json_text(record["path"]))
+    if not resource and path.isascii() and path.lower() != key.lower():
+        raise InvalidPath(f"{record['path']!r} is shown for {record['key']!r}")
+    return Claim(record["kind"], parts, path)
 
 
 def claim_record(claim: Claim) -> dict[str, str]:
     """Return how operations and records name a claim."""
     return {
         "path": names.to_json_text(claim.spelled),
-        "key": names.to_json_text(claim.key),
+        "key": names.to_json_text(claim.key or "."),
         "kind": claim.kind,
     }
 
@@ -62,7 +67,7 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
     empty reason keeps the old one.
     """
     mode: Mode = operation["mode"]
-    _check_request(state, operation)
+    _check_operation(state, operation)
     claims = [claim_from(record) for record in operation["claims"]]
     me: str = operation["session"]
     found: dict[tuple[str, str], Lock] = {}
@@ -92,18 +97,32 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
     return {"granted": granted, "beside": warnings}
 
 
-def _check_request(state: State, operation: Operation) -> None:
-    limits = state.policy["limits"]
+def _check_operation(state: State, operation: Operation) -> None:
     if operation["mode"] not in MODES:
         raise BadRequest(f"{operation['mode']!r} is no lock mode", next=f"one of {', '.join(MODES)}")
-    if not operation["claims"]:
-        raise BadRequest("no path was named", next="name at least one path")
+    _check_named(operation["claims"])
     keys = [(record["kind"] == "resource", record["key"]) for record in operation["claims"]]
     if len(set(keys)) != len(keys):
         raise BadRequest("a claim is named twice")
-    check_reason(operation["reason"], limits["reason_bytes"])
-    if operation["ttl_s"] is not None:
-        sessions.check_lease(state, operation["ttl_s"])
+    check_request(state, operation["reason"], operation["ttl_s"])
+
+
+def check_request(state: State, reason: Any, ttl_s: Any) -> None:
+    """Let a reason and a time pass if the log's policy allows them.
+
+    Raises:
+        BadRequest: not text, or no positive whole number of seconds.
+        TooLarge: the reason is too long.
+        LimitReached: the time is too long.
+    """
+    check_reason(reason, state.policy["limits"]["reason_bytes"])
+    if ttl_s is not None:
+        sessions.check_lease(state, ttl_s)
+
+
+def _check_named(named: list[Any]) -> None:
+    if not named:
+        raise BadRequest("no path was named", next="name at least one path")
 
 
 def check_reason(reason: Any, limit: int) -> None:
@@ -153,6 +172,7 @@ def _granted(claim: Claim, old: Lock | None, operation: Operation) -> Lock:
 def release(state: State, operation: Operation) -> dict[str, Any]:
     """`lock.release`: claims. Each must be the session's own."""
     released: list[Lock] = []
+    _check_named(operation["claims"])
     for record in operation["claims"]:
         claim = claim_from(record)
         lock = state.lock(claim, operation["session"])
@@ -170,6 +190,7 @@ def release(state: State, operation: Operation) -> dict[str, Any]:
 def _taken_away(state: State, operation: Operation, text: str) -> list[Lock]:
     """Remove the locks that an operation names by claim, holder and token, and leave word with those who lost them."""
     lost: list[Lock] = []
+    _check_named(operation["locks"])
     for record in operation["locks"]:
         claim = claim_from(record)
         lock = state.lock(claim, record["session"])

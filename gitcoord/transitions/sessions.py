@@ -13,16 +13,16 @@ A lease that ran out ends nothing by itself: until somebody acts on it, the next
 
 from __future__ import annotations
 
-from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken, UnknownSession
+from gitcoord import names
+from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken
 from gitcoord.model import Challenge, Lock, Operation, Session
-from gitcoord.names import check_session_id
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, cast
 
 _NOTICES_KEPT = 50
 _INTENT_BYTES = 500
-_AGENT_BYTES = 100
+AGENT_BYTES = 100
 
 
 def require(state: State, session: str, incarnation: str) -> Session:
@@ -83,8 +83,8 @@ def check_lease(state: State, lease_s: Any) -> None:
 
 
 def _check_text(text: Any, limit: int, what: str) -> None:
-    if type(text) is not str or len(text.encode(errors="surrogatepass")) > limit:
-        raise BadRequest(f"{what} must be text of at most {limit} bytes", next="shorten it")
+    if type(text) is not str or not names.is_unicode(text) or len(text.encode()) > limit:
+        raise BadRequest(f"{what} must be valid Unicode text of at most {limit} bytes", next="shorten it")
 
 
 def start(state: State, operation: Operation) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
     `takeover` is None, or the `incarnation` that is taken over and the `evidence` that it is gone.
     """
     name = operation["session"]
-    check_session_id(name)
+    names.check_session_id(name)
     check_lease(state, operation["lease_s"])
     _check_text(operation["intent"], _INTENT_BYTES, "the intent")
-    _check_text(operation["agent"], _AGENT_BYTES, "the agent's name")
+    _check_text(operation["agent"], AGENT_BYTES, "the agent's name")
     old, takeover = state.session(name), operation["takeover"]
     released: list[Lock] = []
     if old is not None:
@@ -224,9 +224,9 @@ def challenge(state: State, operation: Operation) -> dict[str, Any]:
 
 
 def tell(state: State, session: str, notice_id: str, text: str, *, held: int) -> None:
-    """Leave a notice for a session's next operation, and count what it holds anew."""
+    """Leave a notice for a session's next operation, and count what it holds anew; one that is gone hears nothing."""
     record = state.session(session)
     if record is None:
-        raise UnknownSession(f"session {session} is not signed on", session=session)
+        return
     notices = [*record["notices"], {"id": notice_id, "text": text}][-_NOTICES_KEPT:]
     state.put_session(cast("Session", {**record, "notices": notices, "held": record["held"] + held}))

@@ -1,0 +1,163 @@
+"""How every command asks the service and hands on what it answers.
+
+An answer is a dict. With `--json` it is printed as it is, a refusal too, for it is what the MCP tool of the same
+meaning returns. For people the command's own function prints it, a refusal is explained on stderr, and notices and
+warnings follow there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gitcoord.cli import silence
+from gitcoord.errors import CoordError, exit_code
+from gitcoord.values import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gitcoord.service import Desk
+
+Answer = dict[str, Any]
+Arguments = Any
+"""What the words of a command line gave: one attribute for each argument."""
+REFUSED = 1
+_TAIL = 8
+
+
+def ask(args: Arguments, call: Callable[[Desk], Answer], show: Callable[[Answer], None], *, verdict: str = "ok") -> int:
+    """Let the caller's desk answer, print the answer, and return the exit code.
+
+    Args:
+        args: the command's arguments.
+        call: asks the desk.
+        show: prints an answer without an error for people.
+        verdict: the member that says false where nothing came of it.
+    """
+    try:
+        answer = call(open_desk(args))
+    except CoordError as error:
+        answer = failure(error, verdict)
+    return report(args, answer, show)
+
+
+def open_desk(args: Arguments) -> Desk:
+    """Open the desk of whoever runs this command.
+
+    Raises:
+        CoordError: no repository here, or one without a log.
+    """
+    from gitcoord import config, service
+
+    start = start_of(args)
+    agent = config.read_environment().harness or "command line"
+    return service.open_desk(start, session=who(args), hint=agent, process=False, base=start)
+
+
+def who(args: Arguments) -> str:
+    """Return the session id of whoever runs this command, the same for each command of one conversation or person.
+
+    It is what `--session` says, else `GITCOORD_SESSION`, else made from what the agent's harness says of itself, else
+    from user and host.
+
+    Raises:
+        InvalidName: what was said can be no session id.
+    """
+    from gitcoord import config, names
+
+    env = config.read_environment()
+    named: str | None = env.session if args.session is None else args.session
+    if named is not None:
+        return names.check_session_id(named)
+    if env.harness:
+        # The end of the conversation's id: some harnesses begin theirs with the time, which two of them may share.
+        return names.session_id_from(f"{env.harness}-{(env.harness_session or '')[-_TAIL:]}")
+    return names.user_session_id(env.login or config.login_name(), config.host_name())
+
+
+def start_of(args: Arguments) -> str:
+    """Return the directory that the command works in: `-C`, else the working directory.
+
+    Raises:
+        CoordError: the working directory is gone.
+    """
+    try:
+        here = os.getcwd()
+    except OSError as error:
+        raise CoordError("the working directory is gone", next="cd to a directory that exists") from error
+    return os.path.join(here, args.repo) if args.repo else here
+
+
+def failure(error: CoordError, verdict: str) -> Answer:
+    """Return the answer that an error is: the verdict false, the error, and its facts."""
+    return {"ok": False, verdict: False, **error.facts, "error": error.to_dict()}
+
+
+def report(args: Arguments, answer: Answer, show: Callable[[Answer], None]) -> int:
+    """Print an answer as the arguments wish, and return the exit code that belongs to it.
+
+    What was looked for and is not there is no error of the answer, and exits with 1 all the same.
+    """
+    try:
+        if args.json:
+            print_json(answer)
+        else:
+            _tell(answer, show)
+    except BrokenPipeError:  # nobody listens; what was done is done, and the code says it
+        silence()
+    return exit_code(answer) or (REFUSED if _came_to_nothing(answer) else 0)
+
+
+def _came_to_nothing(answer: Answer) -> bool:
+    return any(name in answer and not answer[name] for name in ("ok", "granted", "found", "deleted"))
+
+
+def _tell(answer: Answer, show: Callable[[Answer], None]) -> None:
+    if answer.get("error"):
+        from gitcoord.cli.refusal import explain
+
+        explain(answer)
+    else:
+        show(answer)
+    remark(answer)
+
+
+def remark(answer: Answer) -> None:
+    """Print an answer's warnings and notices on stderr."""
+    from gitcoord.cli.text import visible
+
+    for kind, member in (("warning", "warnings"), ("notice", "notices")):
+        for line in answer.get(member) or ():
+            complain(f"{kind}: {visible(line, 1000)}")
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, behind what stdout already got."""
+    sys.stdout.flush()
+    print(line, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document on stdout: in one line for a program, broken into lines on a terminal."""
+    from gitcoord.cli.text import to_json
+
+    write(to_json(value, indent=2 if on_terminal() else None) + "\n")
+
+
+def write(text: str) -> None:
+    """Write a text to stdout in UTF-8, whatever the locale says."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+
+
+def on_terminal() -> bool:
+    """Tell whether a person sees stdout."""
+    return sys.stdout.isatty()
+
+
+def now_ms() -> int:
+    """Return what the wall clock says, for moments that are shown relative to it; nothing is decided by it."""
+    import time
+
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,49 @@
+"""`gitcoord log`."""
+
+from __future__ import annotations
+
+from gitcoord.cli import acting
+from gitcoord.cli.parsing import Parser, add_common, count, text
+from gitcoord.cli.text import distance
+from gitcoord.values import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+_DEFAULT_COUNT = 50
+
+
+def add_log(parser: Parser) -> None:
+    """Declare the arguments of `log`."""
+    parser.add_argument("path", metavar="PATH", nargs="?", help="only what touched this path")
+    parser.add_argument("--resource", action="store_true", help="PATH is a named resource")
+    parser.add_argument("--session", metavar="ID", type=text, help="only what this session did")
+    parser.add_argument("-n", metavar="N", type=count, default=_DEFAULT_COUNT, help="the newest N (default: 50)")
+    add_common(parser, acts=False)
+    parser.examples("gitcoord log src/app.py", "git log -p refs/coord     (the same with plain git, in full)")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    whose = args.session
+    args.session = None  # a filter here, and not who asks
+    return acting.ask(
+        args,
+        lambda desk: desk.get_history(path=args.path, session=whose, limit=args.n, resource=args.resource),
+        _show,
+    )
+
+
+def _show(answer: acting.Answer) -> None:
+    from gitcoord.cli.table import print_records
+
+    entries = answer["entries"]
+    if acting.on_terminal():
+        now = acting.now_ms()
+        rows = [[e["revision"], distance(e["at"], now), e["subject"], e["reason"]] for e in entries]
+        print_records("Log, newest first", ["revision>", "when", "what", "reason"], rows)
+    else:
+        fields = ("revision", "at", "commit", "session", "subject", "reason")
+        print_records("Log", [], [[entry[name] for name in fields] for entry in entries])
+    if not entries:
+        acting.complain("the log holds nothing of that")
