@@ -15,6 +15,7 @@ from gitcoord.values import Any, cast
 _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
 
+_quoted = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
 
@@ -31,11 +32,18 @@ def dumps(value: Any) -> bytes:
 
 
 def _render(value: Any, level: int) -> str:
+    kind = cast("type[Any]", type(value))
+    if kind is str:
+        return _quoted(value)
+    if kind is int:
+        return str(value)
+    if value is None:
+        return "null"
     if level < _BROKEN_LEVELS and value:
         inner = " " * (level + 1)
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
-            rows = [f"{inner}{_encode(key)}: {_render(members[key], level + 1)}" for key in sorted(members)]
+            rows = [f"{inner}{_quoted(key)}: {_render(members[key], level + 1)}" for key in sorted(members)]
             return "{\n" + ",\n".join(rows) + "\n" + " " * level + "}"
         if isinstance(value, list):
             rows = [inner + _render(item, level + 1) for item in cast("list[Any]", value)]

@@ -132,7 +132,7 @@ class Coordinator(Log):
         chain, files = pending.commits, pending.files
         for _, _, revision, after in made:
             batch = self.objects.batch()
-            tree = after.tree.write(batch.add)
+            tree = after.write(batch.add)
             body = render.commit(tree, [parent], after.header)
             parent = batch.add(b"commit", body)
             self.keep(Commit(parent, tree, [chain[-1] if chain else pending.base], revision))
@@ -189,7 +189,7 @@ class Coordinator(Log):
             if self.ref.read() is not None:
                 return False
             batch = self.objects.batch()
-            tree = state.tree.write(batch.add)
+            tree = state.write(batch.add)
             oid = batch.add(b"commit", render.commit(tree, [], state.header))
             self.objects.sync(batch.paths)
             return self.ref.swap(

@@ -20,7 +20,7 @@ class Place(NamedTuple):
     Attributes:
         roots: the real paths of all worktrees' roots, the main one first; `()` in a bare repository.
         base: the absolute directory that relative paths are relative to; not asked for in a bare repository.
-        git_dirs: the git directories, in which nothing can be claimed.
+        git_dirs: the real paths of the git directories, in which nothing can be claimed.
     """
 
     roots: tuple[str, ...]
@@ -110,7 +110,7 @@ def _contained(real: str, place: Place, *, fold_case: bool) -> tuple[bool, list[
     deepest = -1
     found = None
     candidates = [(False, root) for root in place.roots]
-    candidates += [(True, os.path.realpath(git_dir)) for git_dir in place.git_dirs]
+    candidates += [(True, git_dir) for git_dir in place.git_dirs]
     for is_git_dir, container in candidates:
         above = _real_parts(container)
         if fold_case:

@@ -16,13 +16,14 @@ from gitcoord import canonical, names, paths
 from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
 from gitcoord.model import FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
 from gitcoord.paths import Claim
-from gitcoord.tree import Dir, Entry, NodeCache, Parts, Tree
+from gitcoord.tree import Dir, Entry, NodeCache, Parts, Sink, Tree
 from gitcoord.values import Any, cast
 
 _HEADER: Parts = (b"coord.json",)
 _POLICY: Parts = (b"policy.json",)
 _SUFFIX = b".json"
 _RECORDS_KEPT = 50_000
+_FRESH_KEPT = 30_000
 
 _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "header": {"format": int, "rules": int, "repository": str, "revision": int, "operations": list},
@@ -44,11 +45,16 @@ _CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str,
 
 
 class Records:
-    """Parsed records by object id, shared by all states of one process. Callers must not change what they get."""
+    """Parsed records, shared by all states of one process. Callers must not change what they get.
+
+    Found by object id once they are on the log, and by their bytes while they are not: what a rule has just written is
+    not parsed again.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
         self._by_oid: dict[bytes, dict[str, Any]] = {}
+        self._by_body: dict[bytes, dict[str, Any]] = {}
 
     def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
         """Return the record behind what the tree found.
@@ -57,14 +63,32 @@ class Records:
             UnreadableRecord: not JSON, or not of this kind's shape.
         """
         if isinstance(found, bytes):
-            return _checked(canonical.loads(found, _shown(where)), kind, where)
+            fresh = self._by_body.get(found)
+            return _checked(canonical.loads(found, _shown(where)), kind, where) if fresh is None else fresh
         record = self._by_oid.get(found.oid)
         if record is None:
             record = _checked(canonical.loads(tree.body(found), _shown(where)), kind, where)
-            if len(self._by_oid) >= _RECORDS_KEPT:
-                self._by_oid = {}
-            self._by_oid[found.oid] = record
+            self._keep(found.oid, record)
         return record
+
+    def _keep(self, oid: bytes, record: dict[str, Any]) -> None:
+        if len(self._by_oid) >= _RECORDS_KEPT:
+            self._by_oid = {}
+        self._by_oid[oid] = record
+
+    def note(self, record: Any) -> bytes:
+        """Return the canonical bytes of a record that a rule made, and remember what they say."""
+        body = canonical.dumps(record)
+        if len(self._by_body) >= _FRESH_KEPT:
+            self._by_body = {}
+        self._by_body[body] = record
+        return body
+
+    def written(self, oid: bytes, body: bytes) -> None:
+        """Learn under which id a body was written."""
+        record = self._by_body.pop(body, None)
+        if record is not None:
+            self._keep(oid, record)
 
 
 def _shown(where: Parts) -> str:
@@ -155,6 +179,17 @@ class State:
         copy.tree = self.tree.fork()
         return copy
 
+    def write(self, add: Sink) -> bytes:
+        """Hand every new object to `add` and return the id of the state's tree."""
+
+        def learning(kind: bytes, body: bytes) -> bytes:
+            oid = add(kind, body)
+            if kind == b"blob":
+                self._records.written(oid, body)
+            return oid
+
+        return self.tree.write(learning)
+
     def _read(self, parts: Parts, kind: str) -> dict[str, Any] | None:
         found = self.tree.find(parts)
         return None if found is None else self._records.read(self.tree, found, kind, parts)
@@ -184,7 +219,7 @@ class State:
 
     @header.setter
     def header(self, header: Header) -> None:
-        self.tree.put(_HEADER, canonical.dumps(header))
+        self.tree.put(_HEADER, self._records.note(header))
 
     @property
     def revision(self) -> int:
@@ -203,7 +238,7 @@ class State:
 
     @policy.setter
     def policy(self, policy: Policy) -> None:
-        self.tree.put(_POLICY, canonical.dumps(policy))
+        self.tree.put(_POLICY, self._records.note(policy))
 
     @property
     def fold_case(self) -> bool:
@@ -224,7 +259,7 @@ class State:
 
     def put_session(self, record: Session) -> None:
         """Let this be the session's record."""
-        self.tree.put(session_parts(record["session"]), canonical.dumps(record))
+        self.tree.put(session_parts(record["session"]), self._records.note(record))
 
     def drop_session(self, session: str) -> None:
         """Let the session leave the state."""
@@ -269,7 +304,7 @@ class State:
 
     def put_lock(self, claim: Claim, lock: Lock) -> None:
         """Let a session hold a claim."""
-        self.tree.put((*claim_parts(claim), holder_name(lock["session"])), canonical.dumps(lock))
+        self.tree.put((*claim_parts(claim), holder_name(lock["session"])), self._records.note(lock))
 
     def drop_lock(self, claim: Claim, session: str) -> None:
         """Let a session hold a claim no more."""
@@ -399,7 +434,7 @@ class State:
 
     def put_datum(self, datum: Datum) -> None:
         """Store a value under its key."""
-        self.tree.put(key_parts(datum["scope"], datum["key"]), canonical.dumps(datum))
+        self.tree.put(key_parts(datum["scope"], datum["key"]), self._records.note(datum))
 
     def drop_datum(self, scope: str, key: str) -> None:
         """Let a key be missing."""

@@ -76,6 +76,18 @@ def who(args: Arguments) -> str:
     return names.user_session_id(env.login or config.login_name(), config.host_name())
 
 
+def named(paths: list[str]) -> list[str]:
+    """Return paths of a command line as the service takes them: quoted as git does where JSON could not carry them."""
+    from gitcoord.names import to_json_text
+
+    return [to_json_text(path) for path in paths]
+
+
+def named_one(path: str | None) -> str | None:
+    """Return one path as `named` does, or None."""
+    return None if path is None else named([path])[0]
+
+
 def start_of(args: Arguments) -> str:
     """Return the directory that the command works in: `-C`, else the working directory.
 

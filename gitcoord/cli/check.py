@@ -58,7 +58,7 @@ def parse_simple(words: list[str]) -> Arguments | None:
 
 def run(args: Arguments) -> int:
     """Answer the command."""
-    return acting.ask(args, lambda desk: desk.check(args.paths, resource=args.resource), _show)
+    return acting.ask(args, lambda desk: desk.check(acting.named(args.paths), resource=args.resource), _show)
 
 
 def _show(answer: acting.Answer) -> None:

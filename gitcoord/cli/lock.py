@@ -42,7 +42,7 @@ def _lock(args: argparse.Namespace) -> int:
         if args.wait and not args.json:
             _announce_wait(desk, args)
         return desk.lock_files(
-            args.paths,
+            acting.named(args.paths),
             mode=mode,
             reason=args.reason,
             ttl_s=args.ttl,
@@ -60,7 +60,7 @@ def _announce_wait(desk: Desk, args: argparse.Namespace) -> None:
 
     if not sys.stderr.isatty() or args.intent:
         return
-    found = desk.check(args.paths, resource=args.resource)
+    found = desk.check(acting.named(args.paths), resource=args.resource)
     if found.get("checked") and found.get("error"):
         from gitcoord.cli.refusal import explain_conflicts
 
@@ -98,11 +98,13 @@ def _unlock(args: argparse.Namespace) -> int:
         usage.error("-m REASON goes with --force")
     if args.force:
         return acting.ask(
-            args, lambda desk: desk.break_lock(args.paths, args.reason, resource=args.resource), _show_broken
+            args,
+            lambda desk: desk.break_lock(acting.named(args.paths), args.reason, resource=args.resource),
+            _show_broken,
         )
     return acting.ask(
         args,
-        lambda desk: desk.unlock_files(args.paths or None, all=args.all, resource=args.resource),
+        lambda desk: desk.unlock_files(acting.named(args.paths) or None, all=args.all, resource=args.resource),
         _show_unlock,
     )
 
@@ -135,7 +137,7 @@ def _locks(args: argparse.Namespace) -> int:
     resource = True if args.resource else None
     return acting.ask(
         args,
-        lambda desk: desk.get_locked_files(path=args.path, owner=owner, resource=resource),
+        lambda desk: desk.get_locked_files(path=acting.named_one(args.path), owner=owner, resource=resource),
         _show_locks,
     )
 

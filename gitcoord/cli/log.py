@@ -29,7 +29,9 @@ def _run(args: argparse.Namespace) -> int:
     args.session = None  # a filter here, and not who asks
     return acting.ask(
         args,
-        lambda desk: desk.get_history(path=args.path, session=whose, limit=args.n, resource=args.resource),
+        lambda desk: desk.get_history(
+            path=acting.named_one(args.path), session=whose, limit=args.n, resource=args.resource
+        ),
         _show,
     )
 

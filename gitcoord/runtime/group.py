@@ -79,8 +79,11 @@ class PendingFile:
     def _read_sound(self) -> dict[str, Any] | None:
         for _ in range(_READS):
             try:
-                with open(self._path, "rb") as file:
-                    data = file.read()
+                fd = os.open(self._path, os.O_RDONLY)
+                try:
+                    data = os.read(fd, os.fstat(fd).st_size)
+                finally:
+                    os.close(fd)
                 check, size = int(data[:8], 16), int(data[8:16], 16)
                 body = data[_HEAD : _HEAD + size]
                 if zlib.crc32(body) == check and len(body) == size:

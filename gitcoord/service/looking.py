@@ -5,7 +5,7 @@ Reads only; a hook asks this before every edit, so it loads little.
 
 from __future__ import annotations
 
-from gitcoord import locate, paths
+from gitcoord import locate, names, paths
 from gitcoord.errors import BadRequest, CoordError
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
@@ -24,7 +24,9 @@ _CONFLICTS_SHOWN = 50
 
 
 def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool) -> tuple[Claim, ...]:
-    """Return the claims that a caller named; the same claim twice is one.
+    """Return the claims that a caller named, as answers show them; the same claim twice is one.
+
+    A path that is not valid Unicode, or begins with a double quote, is quoted as git quotes it.
 
     Raises:
         InvalidPath: one of them cannot be locked.
@@ -33,7 +35,8 @@ def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool
     if not files:
         raise BadRequest("no path was named", next="name at least one path")
     found: dict[tuple[str, ...], Claim] = {}
-    for text in files:
+    for shown in files:
+        text = names.from_json_text(shown)
         claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
         known = found.setdefault(claim.parts, claim)
         if claim.kind == "directory" and known.kind == "file":

@@ -7,6 +7,7 @@ from gitcoord.coordinator import Plan, Receipt
 from gitcoord.errors import Refused, SessionEnded, SessionTaken, UnknownSession
 from gitcoord.model import Operation, Session
 from gitcoord.model_time import Stamp, format_time
+from gitcoord.runtime.files import is_id
 from gitcoord.service.callers import Actor, Own, SignOn
 from gitcoord.service.project import project_of
 from gitcoord.service.views import View
@@ -154,6 +155,8 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     """Go on as an incarnation that was not ended, in this process."""
     callers = desk.callers
     wanted = request.incarnation or ""
+    if not is_id(wanted):
+        raise SessionEnded(f"{names.shown(wanted)} is no incarnation", next="sign on without one")
     state = desk.access.state()
     found = next((s for s in state.sessions() if s["incarnation"] == wanted), None)
     name = request.session or (None if found is None else found["session"])

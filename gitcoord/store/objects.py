@@ -179,7 +179,8 @@ class ObjectStore:
             if found is None or self.hash_object(*found) != oid:
                 bad.append(place)
                 continue
-            self._put_back(*found)
+            if place != f"{self.directory}/pack" or damaged:
+                self._put_back(*found)
             return found
         if bad:
             raise ObjectDamaged(
