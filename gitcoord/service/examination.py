@@ -19,6 +19,7 @@ from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.history import walk
 from gitcoord.state import State
+from gitcoord.store.packing import WORTH_IT, loose_count, pack_history
 from gitcoord.store.setup import mend, runtime_faults
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, NamedTuple
@@ -70,6 +71,7 @@ def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
     unreadable = list(_records(access))
     yield from unreadable
     yield from _history(access.log)
+    yield from _loose(access, fix=fix)
     if not unreadable:
         yield from _sessions(access, fix=fix)
         yield from _leftovers(access, fix=fix)
@@ -132,6 +134,19 @@ def _history(log: Log) -> Iterator[Finding]:
         yield Finding(
             "history_damaged", f"the log cannot be read to its beginning: {error.message}", "error", fixable=False
         )
+
+
+def _loose(access: Access, *, fix: bool) -> Iterator[Finding]:
+    """Say when the history lies in very many small files."""
+    count = loose_count(access.repository)
+    if count < WORTH_IT:
+        return
+    went = 0
+    if fix:
+        log = access.log
+        went = pack_history(access.repository, log.tip(), access.now().at_ms / 1000, config.environment())
+    message = f"the log lies in {count:,} small files" + (f"; {went:,} of them are packed now" if went else "")
+    yield Finding("loose_history", message, "warning", fixable=True, fixed=went > 0)
 
 
 def _sessions(access: Access, *, fix: bool) -> Iterator[Finding]:

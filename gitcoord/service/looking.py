@@ -36,7 +36,7 @@ def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool
         raise BadRequest("no path was named", next="name at least one path")
     found: dict[tuple[str, ...], Claim] = {}
     for shown in files:
-        text = names.from_json_text(shown)
+        text = names.from_json_text(shown) if shown.startswith('"') else shown
         claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
         known = found.setdefault(claim.parts, claim)
         if claim.kind == "directory" and known.kind == "file":

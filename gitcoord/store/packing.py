@@ -1,8 +1,8 @@
 """Packing the log's history: from a few kilobytes in many files to a few hundred bytes in one.
 
 Each operation leaves some loose objects of a block each. What is old, and not part of the newest state, goes into a
-pack beside them, made by git itself; then the loose copies go. The newest state stays loose, so that commands that look at it
-read files and no packs. Nothing that the log does not reach is packed or removed: a writer's unpublished objects stay.
+pack beside them, made by git itself; then the loose copies go. The newest state stays loose, so that commands that look
+at it read files and no packs. Nothing that the log does not reach is packed or removed: unpublished objects stay.
 """
 
 from __future__ import annotations
