@@ -62,6 +62,7 @@ class Session(TypedDict):
     clock: ClockReading
     renewal: str
     lease_s: int
+    usual_s: int
     process: bool
     proof: dict[str, Any] | None
     held: int

@@ -30,7 +30,7 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "policy": {"version": int, "case": str, "unsigned": str, "limits": dict},
     "session": {
         "session": str, "incarnation": str, "author": dict, "agent": str, "intent": str, "machine_name": str,
-        "started_at": str, "clock": dict, "renewal": str, "lease_s": int, "process": bool,
+        "started_at": str, "clock": dict, "renewal": str, "lease_s": int, "usual_s": int, "process": bool,
         "proof": (dict, type(None)), "held": int, "notices": list,
     },
     "lock": {

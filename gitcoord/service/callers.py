@@ -185,6 +185,12 @@ class Callers:
         if before is not None and before.life is not None and before.incarnation != sign_on.id:
             before.life.end()
 
+    def ended(self, error: SessionEnded) -> None:
+        """Let the desk have no session of its own if it is the one that an answer says is over."""
+        own = self.own
+        if own is not None and error.facts.get("incarnation") == own.incarnation:
+            self.forget()
+
     def forget(self) -> None:
         """Let the desk have no session of its own."""
         own, self.own = self.own, None
@@ -203,7 +209,7 @@ class Callers:
         """Return as whom a verb acts where that session is signed on, None where it is not.
 
         Raises:
-            SessionEnded: the desk's own session is over; said once, then the desk has none.
+            SessionEnded: the desk's own session is over; once that is said (`ended`), the desk has none.
             SessionTaken: the named session is of another machine.
         """
         own = self.own
@@ -213,7 +219,6 @@ class Callers:
         record = state.session(name)
         if own is not None and name == own.session:
             if record is None or record["incarnation"] != own.incarnation:
-                self.forget()
                 raise self._ended(own, record)
             return Actor(name, own.incarnation, record["author"], [])
         if record is None:

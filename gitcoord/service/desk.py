@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitcoord import canonical, names
-from gitcoord.errors import BadRequest, CoordError
+from gitcoord.errors import BadRequest, CoordError, SessionEnded
 from gitcoord.service import looking
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
@@ -78,6 +78,8 @@ class Desk:
         try:
             answer = verb(notices)
         except CoordError as error:
+            if isinstance(error, SessionEnded):
+                self.callers.ended(error)
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
             self._collect_news(session, notices)

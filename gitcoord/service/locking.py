@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord import paths
 from gitcoord.coordinator import Plan, Receipt, facts_of
 from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder, Refused
 from gitcoord.model import MODES, Lock, Mode, Operation
@@ -12,7 +11,7 @@ from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
 from gitcoord.runtime.waiting import Line
 from gitcoord.service.callers import Actor, Callers, SignOn
-from gitcoord.service.looking import conflict_views, resolve, waiter_claims
+from gitcoord.service.looking import conflict_views, has_to_let_pass, resolve, waiter_claims
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
@@ -169,11 +168,10 @@ def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) 
     for waiter in ahead.line.others(now, ahead.before):
         if waiter.session == actor.session or not locks.stand_in_the_way(wish.mode, cast("Mode", waiter.mode)):
             continue
-        theirs = waiter_claims(waiter)
-        met = [(mine, other) for mine in wish.claims for other in theirs if paths.overlaps(mine, other)]
-        if not met or any(state.lock(mine, actor.session) is not None for mine, _ in met):
+        met = has_to_let_pass(state, wish.claims, actor.session, waiter_claims(waiter))
+        if met is None:
             continue
-        mine, other = met[0]
+        mine, other = met
         path = locks.claim_record(mine)["path"]
         raise LockHeld(
             f"{path} is wanted by {waiter.session}, who waits in line since {format_time(waiter.since_ms)}",
@@ -233,7 +231,14 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     except LockHeld as refusal:
         _challenged(desk, refusal, request.session, notices)
         actor = signing.present(desk, request.session, notices)
-    waiting = waits.Waiting(desk.access, actor, wish, request.wait_s, request.cancelled)
+    waiting = waits.Waiting(
+        desk.access,
+        actor,
+        wish,
+        request.wait_s,
+        cancelled=request.cancelled,
+        meanwhile=lambda refusal: _challenged(desk, refusal, request.session, notices),
+    )
     return granted_view(waiting.run(attempt))
 
 

@@ -56,10 +56,9 @@ def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) ->
 
 
 def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -> list[Lock]:
-    """Return the locks that overlap a claim, or all."""
-    if claim is not None:
-        return sorted(state.overlapping(claim), key=lambda lock: (lock["key"], lock["session"]))
-    return list(state.locks(resources=resources))
+    """Return the locks that overlap a claim, or all, by path and holder; resources last."""
+    found = state.locks(resources=resources) if claim is None else state.overlapping(claim)
+    return sorted(found, key=lambda lock: (lock["kind"] == "resource", lock["key"], lock["session"]))
 
 
 def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
@@ -102,3 +101,16 @@ def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
         return tuple(locks.claim_from(record) for record in waiter.claims)
     except (CoordError, TypeError, KeyError, AttributeError):
         return ()
+
+
+def has_to_let_pass(
+    state: State, mine: tuple[Claim, ...], session: str, theirs: tuple[Claim, ...]
+) -> tuple[Claim, Claim] | None:
+    """Return a claim of a request and one of an earlier waiter that meet; None where it may go first.
+
+    Who holds one of the claims that meet already (to renew or upgrade it) stands in nobody's line.
+    """
+    met = [(one, other) for one in mine for other in theirs if paths.overlaps(one, other)]
+    if not met or any(state.lock(one, session) is not None for one, _ in met):
+        return None
+    return met[0]

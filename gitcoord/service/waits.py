@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from gitcoord import paths
 from gitcoord.errors import CoordError, Deadlock, LockHeld, WaitTimeout
 from gitcoord.model import Mode
 from gitcoord.runtime.waiting import Line, Place, Waiter, find_ring
 from gitcoord.service.access import Access
 from gitcoord.service.callers import Actor
 from gitcoord.service.locking import Wish
-from gitcoord.service.looking import waiter_claims
+from gitcoord.service.looking import has_to_let_pass, waiter_claims
 from gitcoord.state import State
 from gitcoord.transitions import locks
 
@@ -37,10 +36,18 @@ class Waiting:
         wish: what it waits for.
         limit_s: for how long.
         cancelled: tells that nobody wants the answer any more.
+        meanwhile: called with each refusal, while it waits on.
     """
 
     def __init__(
-        self, access: Access, actor: Actor, wish: Wish, limit_s: float, cancelled: Callable[[], bool] | None
+        self,
+        access: Access,
+        actor: Actor,
+        wish: Wish,
+        limit_s: float,
+        *,
+        cancelled: Callable[[], bool] | None,
+        meanwhile: Callable[[LockHeld], object],
     ) -> None:
         """Prepare; `run` joins the line."""
         self._access = access
@@ -48,6 +55,7 @@ class Waiting:
         self._wish = wish
         self._limit_ms = limit_s * 1000
         self._cancelled = cancelled or (lambda: False)
+        self._meanwhile = meanwhile
         self._line = Line(access.runtime)
 
     def run(self, attempt: Callable[[str], Answer]) -> Answer:
@@ -64,6 +72,7 @@ class Waiting:
         now = self._access.now()
         place = self._join(None)
         began, beaten, tried, seen = now.uptime_ms, now.uptime_ms, None, None
+        held: LockHeld | None = None
         try:
             while True:
                 now = self._access.now()
@@ -74,7 +83,9 @@ class Waiting:
                         return attempt(place.ticket)
                     except LockHeld as refusal:
                         held = refusal
+                    self._meanwhile(held)
                     self._check_ring(place, held)
+                if held is not None:
                     self._check_limit(began, held)
                 if now.uptime_ms - beaten >= _BEAT_EVERY_S * 1000:
                     beaten = now.uptime_ms
@@ -116,7 +127,7 @@ class Waiting:
         state = self._access.state()
         edges: dict[str, set[str]] = {}
         for at, waiter in enumerate(waiters):
-            edges.setdefault(waiter.session, set()).update(_holders(state, waiter), _ahead(waiter, waiters[:at]))
+            edges.setdefault(waiter.session, set()).update(_holders(state, waiter), _ahead(state, waiter, waiters[:at]))
         ring = find_ring(self._actor.session, edges)
         if ring is None:
             return
@@ -139,13 +150,12 @@ def _holders(state: State, waiter: Waiter) -> set[str]:
     }
 
 
-def _ahead(waiter: Waiter, before: list[Waiter]) -> set[str]:
-    """Return the sessions that came before a waiter and want what it wants."""
-    mine = waiter_claims(waiter)
+def _ahead(state: State, waiter: Waiter, before: list[Waiter]) -> set[str]:
+    """Return the sessions that came before a waiter, want what it wants, and have to be let pass."""
     return {
         other.session
         for other in before
         if other.session != waiter.session
         and locks.stand_in_the_way(cast("Mode", waiter.mode), cast("Mode", other.mode))
-        and any(paths.overlaps(one, two) for one in mine for two in waiter_claims(other))
+        and has_to_let_pass(state, waiter_claims(waiter), waiter.session, waiter_claims(other)) is not None
     }

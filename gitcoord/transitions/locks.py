@@ -69,6 +69,10 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
     mode: Mode = operation["mode"]
     _check_operation(state, operation)
     claims = [claim_from(record) for record in operation["claims"]]
+    if not state.fold_case:
+        for claim in claims:
+            if claim.kind != "resource" and claim.spelled.isascii() and claim.spelled != (claim.key or "."):
+                raise InvalidPath(f"{claim.spelled!r} is shown for {claim.key!r}")
     me: str = operation["session"]
     found: dict[tuple[str, str], Lock] = {}
     warnings: list[Lock] = []
@@ -183,7 +187,7 @@ def release(state: State, operation: Operation) -> dict[str, Any]:
         state.drop_lock(claim, operation["session"])
         released.append(lock)
     record_now = cast("Session", state.session(operation["session"]))
-    state.put_session(cast("Session", {**record_now, "held": record_now["held"] - len(released)}))
+    state.put_session(sessions.holding(record_now, -len(released)))
     return {"released": released}
 
 

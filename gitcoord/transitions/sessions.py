@@ -99,6 +99,8 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
     _check_text(operation["agent"], AGENT_BYTES, "the agent's name")
     old, takeover = state.session(name), operation["takeover"]
     released: list[Lock] = []
+    if old is None and takeover is not None:
+        raise Refused(f"there is no session {name} to take over", next="sign on without takeover", session=name)
     if old is not None:
         if takeover is None or takeover["incarnation"] != old["incarnation"]:
             raise SessionTaken(
@@ -121,6 +123,7 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
             "clock": operation["clock"],
             "renewal": operation["id"],
             "lease_s": operation["lease_s"],
+            "usual_s": operation["lease_s"],
             "process": operation["process"],
             "proof": operation["proof"],
             "held": 0,
@@ -153,7 +156,7 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
     record = cast("Session", state.session(operation["session"]))
     if operation["lease_s"] is not None:
         check_lease(state, operation["lease_s"])
-        record = cast("Session", {**record, "lease_s": operation["lease_s"]})
+        record = cast("Session", {**record, "lease_s": operation["lease_s"], "usual_s": operation["lease_s"]})
     if operation["intent"] is not None:
         _check_text(operation["intent"], _INTENT_BYTES, "the intent")
         record = cast("Session", {**record, "intent": operation["intent"]})
@@ -173,7 +176,8 @@ def resume(state: State, operation: Operation) -> dict[str, Any]:
     record = cast("Session", state.session(operation["session"]))
     check_lease(state, operation["lease_s"])
     fields = ("process", "proof", "lease_s", "machine_name")
-    state.put_session(cast("Session", {**record, **{name: operation[name] for name in fields}}))
+    resumed = {**record, **{name: operation[name] for name in fields}, "usual_s": operation["lease_s"]}
+    state.put_session(cast("Session", resumed))
     return {}
 
 
@@ -229,4 +233,11 @@ def tell(state: State, session: str, notice_id: str, text: str, *, held: int) ->
     if record is None:
         return
     notices = [*record["notices"], {"id": notice_id, "text": text}][-_NOTICES_KEPT:]
-    state.put_session(cast("Session", {**record, "notices": notices, "held": record["held"] + held}))
+    state.put_session(holding(cast("Session", {**record, "notices": notices}), held))
+
+
+def holding(record: Session, added: int) -> Session:
+    """Return a session that holds so many locks more. One that holds none has its usual lease again."""
+    held = record["held"] + added
+    lease_s = record["lease_s"] if held else record["usual_s"]
+    return cast("Session", {**record, "held": held, "lease_s": lease_s})

@@ -65,7 +65,7 @@ def test_the_newest_state_and_unpublished_objects_stay_loose(root: Path) -> None
     aged(root)
     repository = desk.access.repository
     pack_history(repository, desk.access.log.tip(), desk.access.now().at_ms / 1000, config.environment())
-    assert Path(written[-1]).is_file()
+    assert Path(written[0]).is_file()
     newest = git(root, "ls-tree", "-r", "-t", "--format=%(objectname)", "refs/coord").split()
     objects = root / ".git/gitcoord/objects"
     assert all((objects / name[:2] / name[2:]).is_file() for name in newest)
