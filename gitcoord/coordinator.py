@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 
 from gitcoord import render
-from gitcoord.errors import Contention, Refused
+from gitcoord.errors import Contention, CoordError, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
 from gitcoord.model_time import Stamp
@@ -31,6 +31,8 @@ from gitcoord.values import Any, NamedTuple
 
 _TRIES = 200
 _CHAIN_LIMIT = 256
+_PATIENCE_S = 10.0
+_IMPATIENCE_S = 0.2
 
 
 Plan = Callable[[State, Stamp], list[Operation]]
@@ -47,11 +49,48 @@ class Receipt(NamedTuple):
 
 
 class _Built(NamedTuple):
+    """What one attempt came to: commits that wait to be published, or a refusal that rests on such.
+
+    `alone` is the writer's own chain, where it did not build on what others had built.
+    """
+
     receipt: Receipt
     target: bytes
     revision: int
     refusal: Refused | None
     published: bool
+    alone: Pending | None = None
+
+
+class _Turn:
+    """One of the two locks, with an end to patience.
+
+    A process that was stopped while it holds the lock must not stop everybody: who has waited long enough goes on
+    without it, and the compare-and-swap alone decides, as it always does.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Use the lock file at this path."""
+        self._guard = threading.Lock()
+        self._lock = OsLock(path)
+        self._patience_s = _PATIENCE_S
+
+    def __enter__(self) -> bool:
+        """Wait for the turn; False where it did not come."""
+        self._guard.acquire()
+        got = False
+        try:
+            got = self._lock.acquire_within(self._patience_s)
+            self._patience_s = _PATIENCE_S if got else _IMPATIENCE_S
+        except BaseException:
+            self._guard.release()
+            raise
+        return got
+
+    def __exit__(self, *_: object) -> None:
+        """Let the next one have it."""
+        self._lock.release()
+        self._guard.release()
 
 
 class Coordinator(Log):
@@ -69,10 +108,8 @@ class Coordinator(Log):
         super().__init__(repository, durable=durable)
         self.clock = clock
         self._pending = PendingFile(repository.runtime)
-        self._build_lock = OsLock(f"{repository.runtime}/build.lock")
-        self._publish_lock = OsLock(f"{repository.runtime}/publish.lock")
-        self._building = threading.Lock()
-        self._publishing = threading.Lock()
+        self._build_turn = _Turn(f"{repository.runtime}/build.lock")
+        self._publish_turn = _Turn(f"{repository.runtime}/publish.lock")
 
     # -- writing
 
@@ -93,7 +130,7 @@ class Coordinator(Log):
         """
         for _ in range(_TRIES):
             built = self._build(plan)
-            if built.published or self._publish(built.target, built.revision):
+            if built.published or self._publish(built):
                 if built.refusal is not None:
                     raise built.refusal
                 return built.receipt
@@ -102,10 +139,10 @@ class Coordinator(Log):
         )
 
     def _build(self, plan: Plan) -> _Built:
-        with self._building, self._build_lock:
+        with self._build_turn as ordered:
             now = self.clock.stamp()
             tip = self.tip()
-            found = self._pending.read(now)
+            found = self._pending.read(now) if ordered else None
             pending = (None if found is None else found.after(tip)) or Pending(tip, (), ())
             if len(pending.commits) >= _CHAIN_LIMIT:
                 pending = Pending(tip, (), ())
@@ -120,53 +157,102 @@ class Coordinator(Log):
                 return _Built(nothing, base, self.commit(base).revision, refusal, base == tip)
             if not made:
                 return _Built(nothing, base, self.commit(base).revision, None, base == tip)
-            return self._written(pending, made, now)
+            chain = self._written(pending, made)
+            if ordered:
+                self._pending.write(chain, now)
+            last = made[-1]
+            receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
+            return _Built(receipt, chain.head, last[2], None, published=False, alone=None if ordered else chain)
 
     @staticmethod
     def _next(work: State, operation: Operation) -> tuple[Facts, int, State]:
         facts = advance(work, [operation])[0]
         return facts, work.revision, work.fork()
 
-    def _written(self, pending: Pending, made: list[tuple[Operation, Facts, int, State]], now: Stamp) -> _Built:
+    def _written(self, pending: Pending, made: list[tuple[Operation, Facts, int, State]]) -> Pending:
+        """Write a commit for each operation, and return the chain that they lengthen."""
         parent = pending.head
         chain, files = pending.commits, pending.files
         for _, _, revision, after in made:
             batch = self.objects.batch()
             tree = after.write(batch.add)
-            body = render.commit(tree, [parent], after.header)
-            parent = batch.add(b"commit", body)
-            self.keep(Commit(parent, tree, [chain[-1] if chain else pending.base], revision))
+            before, parent = parent, batch.add(b"commit", render.commit(tree, [parent], after.header))
+            self.keep(Commit(parent, tree, [before], revision))
             chain, files = (*chain, parent), (*files, tuple(batch.paths))
-        self._pending.write(Pending(pending.base, chain, files), now)
-        last = made[-1]
-        receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], parent, last[3])
-        return _Built(receipt, parent, last[2], None, published=False)
+        return Pending(pending.base, chain, files)
 
-    def _publish(self, target: bytes, revision: int) -> bool:
-        """Let the ref reach a built commit. False: it never will, for the ref went elsewhere."""
-        with self._publishing, self._publish_lock:
-            tip = self.tip()
-            if self._contains(tip, target, revision):
+    def _publish(self, built: _Built) -> bool:
+        """Let the ref reach a built commit. False: it never will.
+
+        Raises:
+            Contention: the ref's lock file, or the publish lock, is held by somebody who does not go on.
+            CoordError: the store failed. The commit is not published then, and never will be.
+        """
+        with self._publish_turn as ordered:
+            if self._contains(self.tip(), built.target, built.revision):
                 return True
-            now = self.clock.stamp()
-            found = self._pending.read(now)
-            pending = None if found is None else found.after(tip)
-            if pending is None or target not in pending.commits:
-                return False
-            self.objects.sync([path for paths in pending.files for path in paths])
-            header = self.state_at(pending.head).header
-            operation = header["operations"][0]
-            return self.ref.swap(
-                tip,
-                pending.head,
-                who=render.ident(operation["author"]),
-                at_s=now.at_ms // 1000,
-                message=f"coord: {render.subject(operation)}",
-            )
+            try:
+                if self._moved(built, ordered=ordered):
+                    return True
+            except CoordError:
+                if self._contains(self.tip(), built.target, built.revision):
+                    return True  # the ref moved, and what failed came after
+                self._drop_pending()
+                raise
+            if not ordered:
+                raise Contention(
+                    f"a process holds {self.repository.runtime}/publish.lock and does not go on; is it stopped?",
+                    next=f"find it: fuser {self.repository.runtime}/publish.lock",
+                )
+            return False
+
+    def _moved(self, built: _Built, *, ordered: bool) -> bool:
+        """Sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
+        tip = self.tip()
+        pending = built.alone or self._chain_with(built.target, tip)
+        if pending is None or pending.base != tip:
+            return False
+        self.objects.sync([path for paths in pending.files for path in paths])
+        operation = self.state_at(pending.head).header["operations"][0]
+        swapped = self.ref.swap(
+            tip,
+            pending.head,
+            who=render.ident(operation["author"]),
+            at_s=self.clock.stamp().at_ms // 1000,
+            message=f"coord: {render.subject(operation)}",
+            alone=not ordered,
+        )
+        if not swapped:
+            self._drop_pending()
+        return swapped
+
+    def _chain_with(self, target: bytes, tip: bytes) -> Pending | None:
+        """Return the chain beyond the tip that holds a commit; where there is none, let there be no chain at all.
+
+        Looked at twice: without the build lock a reader may meet the file while it is written.
+        """
+        found = self._pending.read(self.clock.stamp())
+        chain = None if found is None else found.after(tip)
+        if chain is not None and target in chain.commits:
+            return chain
+        with self._build_turn as ordered:
+            found = self._pending.read(self.clock.stamp())
+            chain = None if found is None else found.after(tip)
+            if chain is not None and target in chain.commits:
+                return chain
+            if ordered:
+                self._pending.write(Pending(tip, (), ()), self.clock.stamp())
+            return None
+
+    def _drop_pending(self) -> None:
+        """Let what is built and not published never be; its writers decide again."""
+        with self._build_turn as ordered:
+            if ordered:
+                self._pending.write(Pending(self.tip(), (), ()), self.clock.stamp())
 
     def mend_refs(self) -> None:
         """Make the alias and the reflog of the log's ref, where they are missing."""
-        with self._publishing, self._publish_lock:
+        with self._publish_turn:
             if self.ref.alias_state() != "ok":
                 self.ref.make_alias()
             self.ref.make_log()
@@ -185,7 +271,7 @@ class Coordinator(Log):
         """Make the log with its first operation; False if there is one by now."""
         state = self.first_state()
         advance(state, [operation])
-        with self._publishing, self._publish_lock:
+        with self._publish_turn:
             if self.ref.read() is not None:
                 return False
             batch = self.objects.batch()

@@ -61,11 +61,7 @@ class PendingFile:
         """Return the chain as it was written, or None where there is none to be believed."""
         found = self._read_sound()
         try:
-            if (
-                found is None
-                or found["boot"] != now.boot
-                or not 0 <= now.uptime_ms - found["uptime_ms"] <= _BELIEVED_MS
-            ):
+            if found is None or found["boot"] != now.boot or now.uptime_ms - found["uptime_ms"] > _BELIEVED_MS:
                 return None
             rows = cast("list[list[Any]]", found["chain"])
             return Pending(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import _thread
 import errno
 import os
+import time
 
 from gitcoord.runtime.files import private_dir, refused
 from gitcoord.values import TYPE_CHECKING
@@ -143,6 +144,40 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_leave_child_nothing)
 
 
+class _Waiter:
+    """A thread that waits in the kernel for a lock, for somebody who may lose patience."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        """Begin to wait."""
+        self.error: OSError | None = None
+        self._descriptor = descriptor
+        self._guard = _thread.allocate_lock()
+        self._came = _thread.allocate_lock()
+        self._came.acquire()
+        self._over = False
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            self._descriptor.lock()
+        except OSError as error:
+            self.error = error
+        with self._guard:
+            if self._over:
+                self._descriptor.close()
+            self._over = True
+        self._came.release()
+
+    def wait(self, limit_s: float) -> Descriptor | None:
+        """Return the locked descriptor, or None where it did not come in time."""
+        self._came.acquire(timeout=limit_s)
+        with self._guard:
+            if not self._over:
+                self._over = True
+                return None
+        return self._descriptor
+
+
 class OsLock:
     """An exclusive lock on a file, between processes and between threads.
 
@@ -180,6 +215,35 @@ class OsLock:
             StorageFault: the file system cannot make or lock the file.
         """
         return self._take(wait=False)
+
+    def acquire_within(self, limit_s: float) -> bool:
+        """Take the lock, waiting for it for a while, and say whether it came.
+
+        The kernel's own waiting has no limit, so where the lock is not free a thread waits in it; one that waited in
+        vain gives the lock back as soon as it gets it.
+
+        Args:
+            limit_s: how long to wait at most.
+
+        Raises:
+            StorageFault: the file system cannot make or lock the file.
+        """
+        if self.try_acquire():
+            return True
+        deadline = time.monotonic() + limit_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            waiter = _Waiter(self._open_file())
+            descriptor = waiter.wait(left_s)
+            if descriptor is None:
+                return False
+            if waiter.error is not None:
+                descriptor.close()
+                raise refused(self.path, waiter.error)
+            if descriptor.is_at(self.path):
+                self._held, self._owner = descriptor, _thread.get_ident()
+                return True
+            descriptor.close()
+        return False
 
     def release(self) -> None:
         """Free the lock; harmless when it is not held, as in a forked child."""

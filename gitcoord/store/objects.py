@@ -99,8 +99,25 @@ class ObjectStore:
         Raises:
             StorageFault: the system could not.
         """
-        if self.durable:
+        if not self.durable:
+            return
+        try:
             sync_files(paths)
+        except StorageFault:
+            gone = {path for path in paths if not os.path.lexists(path)}
+            if not gone or not all(self._is_packed(path) for path in gone):
+                raise
+            sync_files([path for path in paths if path not in gone])
+
+    def _is_packed(self, path: str) -> bool:
+        """Tell whether a loose object's file went because the object is in a pack of ours."""
+        try:
+            oid = bytes.fromhex(os.path.basename(os.path.dirname(path)) + os.path.basename(path))
+        except ValueError:
+            return False
+        with self._packs_guard:
+            found = self._read_packed(self.directory, oid)
+        return found is not None and found[0] is not None
 
     def close(self) -> None:
         """Close the packs that reading opened; the store stays usable."""
@@ -131,7 +148,12 @@ class ObjectStore:
         written.append(path)
         present = _read_if_there(path)
         if present is not None and _inflate(present) == content:
-            return oid
+            try:
+                os.utime(path)  # what is used again is young, and packing leaves it where it is
+            except OSError:
+                pass  # it was packed away just now
+            else:
+                return oid
         temporary = f"{self._temporary}/{os.getpid()}-{os.urandom(8).hex()}"
         try:
             self._write_temporary(temporary, deflate(content))

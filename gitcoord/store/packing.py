@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gitcoord.errors import StorageFault
-from gitcoord.store.disk import remove, storage_fault
+from gitcoord.store.disk import remove, storage_fault, sync_directory
 
 if TYPE_CHECKING:
     from gitcoord.store.repository import Repository
@@ -65,7 +65,9 @@ def pack_history(repo: Repository, tip: bytes, now_s: float, env: dict[str, str]
     made = _git(repo, env, "pack-objects", "--quiet", base, given=b"\n".join(wanted) + b"\n").split()
     for name in made:
         _git(repo, env, "verify-pack", f"{base}-{name.decode()}.idx")
-    return sum(remove(loose[name]) for name in wanted)
+    sync_directory(os.path.dirname(base))
+    still_old = _old_loose(repo, now_s)
+    return sum(remove(loose[name]) for name in wanted if name in still_old)
 
 
 def _old_loose(repo: Repository, now_s: float) -> dict[bytes, str]:

@@ -40,18 +40,20 @@ class LogRef:
     Args:
         repo: the repository.
         durable: whether a swap has reached the disk when it returns.
+        swap: the name of the runtime file that holds the next value while the ref is moved.
 
     Attributes:
         path: the ref's loose file.
     """
 
-    def __init__(self, repo: Repository, *, durable: bool = True) -> None:
+    def __init__(self, repo: Repository, *, durable: bool = True, swap: str = "swap") -> None:
         """Remember where the files are; touches none."""
         self.path = f"{repo.common_dir}/{REF}"
         self._alias = f"{repo.common_dir}/{ALIAS}"
         self._log = f"{repo.common_dir}/logs/{REF}"
         self._packed = f"{repo.common_dir}/packed-refs"
-        self._swap = f"{repo.runtime}/swap"
+        self._repo = repo
+        self._swap = f"{repo.runtime}/{swap}"
         self._oid_size = 32 if repo.object_format == "sha256" else 20
         self._durable = durable
 
@@ -75,7 +77,7 @@ class LogRef:
                 return None
         return self._parse(loose, self.path)
 
-    def swap(self, old: bytes | None, new: bytes, *, who: str, at_s: int, message: str) -> bool:
+    def swap(self, old: bytes | None, new: bytes, *, who: str, at_s: int, message: str, alone: bool = False) -> bool:
         """Move the ref from `old` to `new` and say whether it was at `old`; changes nothing if it was not.
 
         The caller holds gitcoord's publish lock. A crash leaves the ref at `old` or at `new`, in the former case
@@ -87,12 +89,17 @@ class LogRef:
             who: `Name <mail>` for the reflog.
             at_s: the time for the reflog, in seconds since the epoch.
             message: the reflog's text.
+            alone: the caller could not get the publish lock; what its holder left half-way is not touched.
 
         Raises:
             Contention: another program keeps the ref's lock file.
             IntegrityFault: the ref holds no object name.
             StorageFault: the system could not; if it failed to sync the directory, the ref may have moved all the same.
         """
+        if alone:
+            name = f"swap-{os.getpid()}-{os.urandom(4).hex()}"
+            beside = LogRef(self._repo, durable=self._durable, swap=name)
+            return beside.swap(old, new, who=who, at_s=at_s, message=message)
         if self.read() != old:
             return False
         try:

@@ -10,6 +10,7 @@ import os
 import stat
 
 from gitcoord.errors import Contention
+from gitcoord.runtime.oslock import OsLock
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
@@ -68,7 +69,9 @@ def prepare_runtime(repo: Repository) -> list[str]:
     except OSError as error:
         raise storage_fault(error, readme) from error
     if not _has_alternate(repo):
-        made.append(_add_alternate(repo))
+        with OsLock(f"{repo.runtime}/setup"):
+            if not _has_alternate(repo):
+                made.append(_add_alternate(repo))
     for directory in dict.fromkeys(os.path.dirname(path) for path in made):
         sync_directory(directory)
     return made
@@ -208,9 +211,24 @@ def _add_alternate(repo: Repository) -> str:
     line = ALTERNATE if os.path.realpath(store) == store else f"{repo.runtime}/objects"
     listing = _alternates_file(repo)
     lock = f"{listing}.lock"
+    # As with the log's ref: a lock file that is the same file as the draft was left by a gitcoord that died.
+    draft = f"{repo.runtime}/alternates"
     try:
+        if _is_same(lock, draft):
+            remove(lock)
+        remove(draft)
         os.makedirs(os.path.dirname(listing), exist_ok=True)
-        write_new(lock, b"", mode=0o666, sync=False)
+        present = _read_alternates(repo)
+        gap = b"\n" if present and not present.endswith(b"\n") else b""
+        content = present + gap + os.fsencode(line) + b"\n"
+        write_new(draft, content, mode=0o666, sync=True)
+        try:
+            os.link(draft, lock)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            write_new(lock, content, mode=0o666, sync=True)
+        os.replace(lock, listing)
     except FileExistsError:
         raise Contention(
             f"another program holds {lock}, or left it behind when it crashed",
@@ -218,16 +236,14 @@ def _add_alternate(repo: Repository) -> str:
             path=lock,
         ) from None
     except OSError as error:
-        raise storage_fault(error, lock) from error
-    try:
-        present = _read_alternates(repo)
-        gap = b"\n" if present and not present.endswith(b"\n") else b""
-        with open(lock, "wb") as file:
-            file.write(present + gap + os.fsencode(line) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(lock, listing)
-    except OSError as error:
-        remove(lock)
         raise storage_fault(error, listing) from error
+    finally:
+        remove(draft)
     return listing
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samestat(os.lstat(one), os.lstat(other))
+    except OSError:
+        return False

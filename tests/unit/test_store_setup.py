@@ -36,7 +36,7 @@ def test_the_runtime_directory_is_made_once_and_nothing_else_is_touched(repo: Re
     assert runtime.stat().st_mode & 0o777 == 0o700
     assert "gitcoord" in (runtime / "README").read_text()
     after = snapshot(repo.common_dir)
-    assert set(after) - set(before) == {f"{runtime}/README", str(alternates(repo))}
+    assert set(after) - set(before) == {f"{runtime}/README", f"{runtime}/setup", str(alternates(repo))}
     assert prepare_runtime(repo) == []
     assert snapshot(repo.common_dir) == after
     assert runtime_faults(repo, NOW_S) == []
