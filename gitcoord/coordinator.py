@@ -108,6 +108,7 @@ class Coordinator(Log):
         super().__init__(repository, durable=durable)
         self.clock = clock
         self._pending = PendingFile(repository.runtime)
+        self._looked_at_alias = False
         self._build_turn = _Turn(f"{repository.runtime}/build.lock")
         self._publish_turn = _Turn(f"{repository.runtime}/publish.lock")
 
@@ -128,6 +129,8 @@ class Coordinator(Log):
             Contention: the ref could not be moved for long.
             CoordError: the store failed; nothing is known to have been published.
         """
+        if not self._looked_at_alias:
+            self._look_at_alias()
         for _ in range(_TRIES):
             built = self._build(plan)
             if built.published or self._publish(built):
@@ -189,10 +192,11 @@ class Coordinator(Log):
             CoordError: the store failed. The commit is not published then, and never will be.
         """
         with self._publish_turn as ordered:
-            if self._contains(self.tip(), built.target, built.revision):
+            tip = self.tip()
+            if self._contains(tip, built.target, built.revision):
                 return True
             try:
-                if self._moved(built, ordered=ordered):
+                if self._moved(built, tip, ordered=ordered):
                     return True
             except CoordError:
                 if self._contains(self.tip(), built.target, built.revision):
@@ -206,9 +210,8 @@ class Coordinator(Log):
                 )
             return False
 
-    def _moved(self, built: _Built, *, ordered: bool) -> bool:
+    def _moved(self, built: _Built, tip: bytes, *, ordered: bool) -> bool:
         """Sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
-        tip = self.tip()
         pending = built.alone or self._chain_with(built.target, tip)
         if pending is None or pending.base != tip:
             return False
@@ -249,6 +252,12 @@ class Coordinator(Log):
         with self._build_turn as ordered:
             if ordered:
                 self._pending.write(Pending(self.tip(), (), ()), self.clock.stamp())
+
+    def _look_at_alias(self) -> None:
+        """Put `refs/coord` right where a clone flattened it or it is gone; one that leads elsewhere is left alone."""
+        self._looked_at_alias = True
+        if self.ref.alias_state() in ("missing", "flattened") and self.ref.read() is not None:
+            self.mend_refs()
 
     def mend_refs(self) -> None:
         """Make the alias and the reflog of the log's ref, where they are missing."""

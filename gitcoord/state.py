@@ -67,7 +67,11 @@ class Records:
             return _checked(canonical.loads(found, _shown(where)), kind, where) if fresh is None else fresh
         record = self._by_oid.get(found.oid)
         if record is None:
-            record = _checked(canonical.loads(tree.body(found), _shown(where)), kind, where)
+            try:
+                body = tree.body(found)
+            except IntegrityFault as error:
+                raise _placed(error, where) from error
+            record = _checked(canonical.loads(body, _shown(where)), kind, where)
             self._keep(found.oid, record)
         return record
 
@@ -93,6 +97,12 @@ class Records:
 
 def _shown(where: Parts) -> str:
     return names.quote(b"/".join(where).decode(errors="surrogateescape"))
+
+
+def _placed(error: IntegrityFault, where: Parts) -> IntegrityFault:
+    """Return what is wrong with an object, with the place in the state that it has."""
+    place = _shown(where)
+    return type(error)(f"{place}: {error.message}", next=error.next, **{**error.facts, "record": place})
 
 
 def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
@@ -418,7 +428,7 @@ class State:
                     else:
                         self._lock_at(here, name, where)
                 except IntegrityFault as error:
-                    yield error
+                    yield error if "record" in error.facts else _placed(error, (*where, name))
 
     # -- shared state
 

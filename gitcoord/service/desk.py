@@ -172,7 +172,8 @@ class Desk:
             self._adopt(receipt, sign_on)
         if receipt.operations and news:
             notices.extend(self._news(news[0]))
-        if said:
+        # Who resumes does so to be the session's process, not to act beside it.
+        if said and not any(operation["type"] == "session.resume" for operation in receipt.operations):
             self.callers.acted(said[0], self.access.now())
         return receipt
 

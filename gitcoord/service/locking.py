@@ -80,19 +80,28 @@ def held_error(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> Loc
 
 
 def acquire_plan(
-    callers: Callers, wish: Wish, session: str | None, sign_on: SignOn | None, ahead: Ahead, said: list[Actor]
+    callers: Callers,
+    wish: Wish,
+    session: str | None,
+    sign_on: SignOn | None,
+    ahead: Ahead,
+    said: list[Actor],
+    *,
+    clearing: bool,
 ) -> Callable[[State, Stamp], list[Operation]]:
     """Return the plan of a lock request.
 
-    It clears away what stands in the way only in name: locks whose time is up, and sessions that are gone. Each in an
-    operation, and so a commit, of its own that says why.
+    With `clearing`, it clears away what stands in the way only in name: locks whose time is up, and sessions that are
+    gone. Each in an operation, and so a commit, of its own that says why.
     """
 
     def plan(state: State, now: Stamp) -> list[Operation]:
         actor = callers.actor(state, session, now, sign_on)
         said[:] = [actor]
-        _let_pass(state, wish, actor, ahead, now)
-        cleared = _clearing(callers, state, wish, actor, now)
+        overtaken = _overtaken(state, wish, actor, ahead, now)
+        cleared = _clearing(callers, state, wish, actor, now) if clearing or overtaken is not None else []
+        if overtaken is not None:
+            raise overtaken
         return [
             *actor.first,
             *cleared,
@@ -159,12 +168,8 @@ def _named(lock: Lock) -> dict[str, Any]:
     return {name: lock[name] for name in ("path", "key", "kind", "session", "token")}
 
 
-def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> None:
-    """Refuse a request that would overtake somebody who came first.
-
-    Raises:
-        LockHeld: an earlier waiter wants something that overlaps.
-    """
+def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> LockHeld | None:
+    """Return the refusal of a request that would overtake somebody who came first; None where it would not."""
     for waiter in ahead.line.others(now, ahead.before):
         if waiter.session == actor.session or not locks.stand_in_the_way(wish.mode, cast("Mode", waiter.mode)):
             continue
@@ -173,7 +178,7 @@ def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) 
             continue
         mine, other = met
         path = locks.claim_record(mine)["path"]
-        raise LockHeld(
+        return LockHeld(
             f"{path} is wanted by {waiter.session}, who waits in line since {format_time(waiter.since_ms)}",
             next="wait in line too (--wait 60s, over MCP wait_s)",
             conflicts=[
@@ -193,6 +198,7 @@ def _let_pass(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) 
             ],
             held=[],
         )
+    return None
 
 
 def _claims(desk: Desk, files: list[str], *, resource: bool) -> tuple[Claim, ...]:
@@ -208,14 +214,23 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     said: list[Actor] = []
     line = Line(desk.access.runtime)
 
-    def attempt(before: str | None) -> Receipt:
+    def ask(before: str | None, *, clearing: bool) -> Receipt:
         ahead = Ahead(line, before)
         return desk.submit_signed_on(
-            lambda sign_on: acquire_plan(desk.callers, wish, request.session, sign_on, ahead, said),
+            lambda sign_on: acquire_plan(desk.callers, wish, request.session, sign_on, ahead, said, clearing=clearing),
             request.session,
             notices,
             said,
         )
+
+    def attempt(before: str | None) -> Receipt:
+        try:
+            return ask(before, clearing=False)
+        except LockHeld as refusal:
+            if "conflicts" in refusal.facts:
+                raise
+        # The rule itself said no: look whether what is in the way is still there, and tell who holds what.
+        return ask(before, clearing=True)
 
     if request.wait_s is None:
         try:

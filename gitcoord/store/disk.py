@@ -66,7 +66,7 @@ def read_whole(path: str) -> bytes:
         os.close(fd)
 
 
-def write_new(path: str, data: bytes, *, mode: int, sync: bool) -> None:
+def write_new(path: str, data: bytes, *, mode: int, sync: bool, reserve: bool = False) -> None:
     """Write a file that was not there; a failure leaves none behind, a `kill -9` may leave half of it.
 
     Args:
@@ -74,6 +74,8 @@ def write_new(path: str, data: bytes, *, mode: int, sync: bool) -> None:
         data: the whole content.
         mode: the rights, before the umask.
         sync: whether the content must have reached the disk on return.
+        reserve: take its blocks at once. ext4 brings a file whose blocks are yet to be taken to the disk when it is
+            renamed over another; who does not sync does not want to pay for that either.
 
     Raises:
         OSError: what the system said, `FileExistsError` and `FileNotFoundError` among it.
@@ -81,6 +83,8 @@ def write_new(path: str, data: bytes, *, mode: int, sync: bool) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, mode)
     try:
         try:
+            if reserve:
+                _reserve(fd, len(data))
             written = os.write(fd, data)
             while written < len(data):
                 written += os.write(fd, data[written:])
@@ -92,6 +96,14 @@ def write_new(path: str, data: bytes, *, mode: int, sync: bool) -> None:
     except OSError:
         os.unlink(path)
         raise
+
+
+def _reserve(fd: int, size: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError:
+            return  # it is only about speed, and writing will tell whether the disk is full
 
 
 def remove(path: str) -> bool:

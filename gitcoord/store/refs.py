@@ -217,7 +217,7 @@ class LogRef:
         """Take a ref's lock file, which then holds the content; on return `_swap` proves that it is ours."""
         self._clear()
         try:
-            write_new(self._swap, content, mode=0o666, sync=self._durable)
+            write_new(self._swap, content, mode=0o666, sync=self._durable, reserve=not self._durable)
         except OSError as error:
             raise storage_fault(error, self._swap) from error
         try:
