@@ -60,6 +60,10 @@ def prepare_runtime(repo: Repository) -> list[str]:
         StorageFault: the system could not.
     """
     made = [directory for directory in _directories(repo) if _make_directory(directory)]
+    if f"{repo.runtime}/objects" in made:
+        # The first objects would each have to make a directory, which costs more than all else that a lock does.
+        for number in range(256):
+            _make_directory(f"{repo.runtime}/objects/{number:02x}")
     readme = f"{repo.runtime}/README"
     try:
         write_new(readme, _README.encode("utf-8"), mode=0o600, sync=False)

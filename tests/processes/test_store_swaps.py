@@ -134,7 +134,7 @@ def test_a_kill_before_any_call_leaves_the_old_tip_or_the_new_one_and_no_obstacl
     where, repo = prepared(tmp_path)
     for number in range(256):
         # The count of calls must not depend on which directories the earlier objects happened to make.
-        Path(repo.runtime, "objects", f"{number:02x}").mkdir()
+        Path(repo.runtime, "objects", f"{number:02x}").mkdir(exist_ok=True)
     with start(work_dying, 1, where) as crew:
         crew.go()
         (told,) = crew.finish()

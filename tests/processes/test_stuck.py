@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def held(root: Path, name: str) -> Iterator[None]:
+def held(root: Path, name: str) -> Generator[None]:
     """Let another process hold a lock and do nothing."""
     path = root / ".git/gitcoord" / name
     with subprocess.Popen(

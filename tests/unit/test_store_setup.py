@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_every_fixable_fault_is_named_and_mended(repo: Repository) -> None:
     for path, age_s in ((old, 3700), (young, 60)):
         path.touch()
         os.utime(path, (NOW_S - age_s, NOW_S - age_s))
-    Path(repo.runtime, "objects").rmdir()
+    shutil.rmtree(Path(repo.runtime, "objects"))
     faults = runtime_faults(repo, NOW_S)
     assert {fault.code for fault in faults} == {
         "runtime_missing",
