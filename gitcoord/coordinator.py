@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 
 from gitcoord import render
-from gitcoord.errors import Contention, CoordError, Refused
+from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
 from gitcoord.model_time import Stamp
@@ -51,7 +51,7 @@ class Receipt(NamedTuple):
 class _Built(NamedTuple):
     """What one attempt came to: commits that wait to be published, or a refusal that rests on such.
 
-    `alone` is the writer's own chain, where it did not build on what others had built.
+    `chain` is what the target ends, as it was built; `alone` says that nobody else knows of it.
     """
 
     receipt: Receipt
@@ -59,7 +59,8 @@ class _Built(NamedTuple):
     revision: int
     refusal: Refused | None
     published: bool
-    alone: Pending | None = None
+    chain: Pending | None = None
+    alone: bool = False
 
 
 class _Turn:
@@ -162,10 +163,10 @@ class Coordinator(Log):
                 return _Built(nothing, base, self.commit(base).revision, None, base == tip)
             chain = self._written(pending, made)
             if ordered:
-                self._pending.write(chain, now)
+                self._pending.write(chain, self.clock.stamp())
             last = made[-1]
             receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
-            return _Built(receipt, chain.head, last[2], None, published=False, alone=None if ordered else chain)
+            return _Built(receipt, chain.head, last[2], None, published=False, chain=chain, alone=not ordered)
 
     @staticmethod
     def _next(work: State, operation: Operation) -> tuple[Facts, int, State]:
@@ -212,8 +213,11 @@ class Coordinator(Log):
 
     def _moved(self, built: _Built, tip: bytes, *, ordered: bool) -> bool:
         """Sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
-        pending = built.alone or self._chain_with(built.target, tip)
-        if pending is None or pending.base != tip:
+        if built.chain is not None and (built.alone or not ordered):
+            pending = built.chain.after(tip)
+        else:
+            pending = self._chain_with(built.target, tip)
+        if pending is None or built.target not in pending.commits:
             return False
         self.objects.sync([path for paths in pending.files for path in paths])
         operation = self.state_at(pending.head).header["operations"][0]
@@ -227,19 +231,20 @@ class Coordinator(Log):
         )
         if not swapped:
             self._drop_pending()
-        return swapped
+            return self._contains(self.tip(), built.target, built.revision)
+        return True
 
     def _chain_with(self, target: bytes, tip: bytes) -> Pending | None:
         """Return the chain beyond the tip that holds a commit; where there is none, let there be no chain at all.
 
         Looked at twice: without the build lock a reader may meet the file while it is written.
         """
-        found = self._pending.read(self.clock.stamp())
+        found = self._pending.read(self.clock.stamp(), however_old=True)
         chain = None if found is None else found.after(tip)
         if chain is not None and target in chain.commits:
             return chain
         with self._build_turn as ordered:
-            found = self._pending.read(self.clock.stamp())
+            found = self._pending.read(self.clock.stamp(), however_old=True)
             chain = None if found is None else found.after(tip)
             if chain is not None and target in chain.commits:
                 return chain
@@ -275,6 +280,25 @@ class Coordinator(Log):
                 return False
             here = commit.parents[0]
         return True
+
+    def restore(self) -> bool:
+        """Put the log's ref back where it was deleted and this clone knows its last commit; False if it does not.
+
+        Tokens must never begin again at one while somebody remembers larger ones.
+        """
+        with self._publish_turn, self._build_turn:
+            known = self._pending.read_last()
+            if known is None or self.ref.read() is not None:
+                return False
+            for oid in (known.head, known.base):
+                try:
+                    state = self.state_at(oid)
+                except IntegrityFault:
+                    continue
+                operation = state.header["operations"][0]
+                who, at_s = render.ident(operation["author"]), self.clock.stamp().at_ms // 1000
+                return self.ref.swap(None, oid, who=who, at_s=at_s, message="coord: the deleted ref is put back")
+            return False
 
     def begin(self, operation: Operation) -> bool:
         """Make the log with its first operation; False if there is one by now."""

@@ -67,8 +67,15 @@ class Log:
         return Snapshot(tip, self.state_at(tip))
 
     def state_at(self, oid: bytes) -> State:
-        """Return the state at a commit."""
-        return State(self._nodes, self.commit(oid).tree, self._records)
+        """Return the state at a commit.
+
+        Raises:
+            UnsupportedFormat: a later version of gitcoord wrote it, and nothing of it is believed.
+            UnreadableRecord: it does not say what it is.
+        """
+        state = State(self._nodes, self.commit(oid).tree, self._records)
+        state.check_format()
+        return state
 
     def commit(self, oid: bytes) -> Commit:
         """Return what a commit says of itself.

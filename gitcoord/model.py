@@ -106,9 +106,10 @@ class Datum(TypedDict):
 
 
 class Limits(TypedDict):
-    """What the policy bounds; sizes in bytes of UTF-8, times in seconds."""
+    """What the policy bounds: sizes in bytes of UTF-8, times in seconds, claims in one operation."""
 
     value_bytes: int
+    claims: int
     reason_bytes: int
     lease_max_s: int
     lease_process_s: int
@@ -126,6 +127,7 @@ class Policy(TypedDict):
 
 DEFAULT_LIMITS: Limits = {
     "value_bytes": 256 * 1024,
+    "claims": 10_000,
     "reason_bytes": 2000,
     "lease_max_s": 24 * 3600,
     "lease_process_s": 15 * 60,

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from gitcoord import canonical, names, paths
 from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
-from gitcoord.model import FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
+from gitcoord.model import DEFAULT_LIMITS, FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
+from gitcoord.model_time import parse_time
 from gitcoord.paths import Claim
 from gitcoord.tree import Dir, Entry, NodeCache, Parts, Sink, Tree
 from gitcoord.values import Any, cast
@@ -22,8 +23,8 @@ from gitcoord.values import Any, cast
 _HEADER: Parts = (b"coord.json",)
 _POLICY: Parts = (b"policy.json",)
 _SUFFIX = b".json"
-_RECORDS_KEPT = 50_000
-_FRESH_KEPT = 30_000
+_KEPT_BYTES = 24 * 1024 * 1024
+_RECORD_BYTES = 500
 
 _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "header": {"format": int, "rules": int, "repository": str, "revision": int, "operations": list},
@@ -41,6 +42,8 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
         "scope": str, "key": str, "value": object, "revision": int, "stored_by": str, "stored_at": str, "store": str,
     },
 }  # fmt: skip
+_AUTHOR_SHAPE: dict[str, type | tuple[type, ...]] = {"name": str, "email": str}
+_CASES = ("sensitive", "insensitive")
 _CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
 
 
@@ -55,6 +58,7 @@ class Records:
         """Start empty."""
         self._by_oid: dict[bytes, dict[str, Any]] = {}
         self._by_body: dict[bytes, dict[str, Any]] = {}
+        self._kept_bytes = self._fresh_bytes = 0
 
     def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
         """Return the record behind what the tree found.
@@ -72,19 +76,21 @@ class Records:
             except IntegrityFault as error:
                 raise _placed(error, where) from error
             record = _checked(canonical.loads(body, _shown(where)), kind, where)
-            self._keep(found.oid, record)
+            self._keep(found.oid, record, len(body))
         return record
 
-    def _keep(self, oid: bytes, record: dict[str, Any]) -> None:
-        if len(self._by_oid) >= _RECORDS_KEPT:
-            self._by_oid = {}
+    def _keep(self, oid: bytes, record: dict[str, Any], size: int) -> None:
+        self._kept_bytes += size + _RECORD_BYTES
+        if self._kept_bytes > _KEPT_BYTES:
+            self._by_oid, self._kept_bytes = {}, 0
         self._by_oid[oid] = record
 
     def note(self, record: Any) -> bytes:
         """Return the canonical bytes of a record that a rule made, and remember what they say."""
         body = canonical.dumps(record)
-        if len(self._by_body) >= _FRESH_KEPT:
-            self._by_body = {}
+        self._fresh_bytes += len(body) + _RECORD_BYTES
+        if self._fresh_bytes > _KEPT_BYTES:
+            self._by_body, self._fresh_bytes = {}, 0
         self._by_body[body] = record
         return body
 
@@ -92,7 +98,8 @@ class Records:
         """Learn under which id a body was written."""
         record = self._by_body.pop(body, None)
         if record is not None:
-            self._keep(oid, record)
+            self._fresh_bytes -= len(body) + _RECORD_BYTES
+            self._keep(oid, record, len(body))
 
 
 def _shown(where: Parts) -> str:
@@ -112,12 +119,34 @@ def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
     return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
 
 
+def _is_clock(value: Any) -> bool:
+    if not _fits(value, _CLOCK_SHAPE):
+        return False
+    try:
+        parse_time(value["time"])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_operation(value: Any) -> bool:
+    return (
+        _fits(value, {"id": str, "type": str})
+        and _is_clock(value.get("clock"))
+        and _fits(value.get("author"), _AUTHOR_SHAPE)
+    )
+
+
 def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
     fits = _fits(record, _SHAPES[kind])
     if fits and kind == "session":
-        fits = _fits(record["clock"], _CLOCK_SHAPE)
+        fits = _is_clock(record["clock"]) and _fits(record["author"], _AUTHOR_SHAPE)
     if fits and kind == "lock" and record["term"] is not None:
-        fits = isinstance(record["term"].get("ttl_s"), int) and _fits(record["term"].get("clock"), _CLOCK_SHAPE)
+        fits = isinstance(record["term"].get("ttl_s"), int) and _is_clock(record["term"].get("clock"))
+    if fits and kind == "policy":
+        fits = _fits(record["limits"], dict.fromkeys(DEFAULT_LIMITS, int)) and record["case"] in _CASES
+    if fits and kind == "header":
+        fits = bool(record["operations"]) and all(_is_operation(operation) for operation in record["operations"])
     if not fits:
         raise UnreadableRecord(
             f"{_shown(where)} is not a {kind} record; nothing that it protects is granted",
@@ -214,6 +243,16 @@ class State:
             UnsupportedFormat: a later version of gitcoord wrote it.
             UnreadableRecord: there is none, or it cannot be read.
         """
+        self.check_format()
+        return cast("Header", self._read(_HEADER, "header"))
+
+    def check_format(self) -> None:
+        """Let the state pass if this program knows its format.
+
+        Raises:
+            UnsupportedFormat: a later version of gitcoord wrote it.
+            UnreadableRecord: there is no `coord.json`, or it cannot be read.
+        """
         record = self._read(_HEADER, "header")
         if record is None:
             raise UnreadableRecord(
@@ -225,7 +264,6 @@ class State:
                 f"this gitcoord knows format {FORMAT} and rules up to {RULES}",
                 next="upgrade gitcoord",
             )
-        return cast("Header", record)
 
     @header.setter
     def header(self, header: Header) -> None:

@@ -25,7 +25,7 @@ Parts = tuple[bytes, ...]
 
 BLOB = b"100644"
 TREE = b"40000"
-_CACHE_BYTES = 96 * 1024 * 1024
+_CACHE_BYTES = 48 * 1024 * 1024
 _ENTRY = {size: rb"(100644|40000) ([^/\0]+)\0(.{%d})" % size for size in (20, 32)}
 
 

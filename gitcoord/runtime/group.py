@@ -57,12 +57,31 @@ class PendingFile:
         """Use `pending` in this runtime directory."""
         self._path = os.path.join(runtime, "pending")
 
-    def read(self, now: Stamp) -> Pending | None:
-        """Return the chain as it was written, or None where there is none to be believed."""
+    def read(self, now: Stamp, *, however_old: bool = False) -> Pending | None:
+        """Return the chain as it was written, or None where there is none to be believed.
+
+        Args:
+            now: now, on this machine.
+            however_old: for a writer that looks for its own commit: it lives, so the chain's age says nothing.
+        """
         found = self._read_sound()
         try:
-            if found is None or found["boot"] != now.boot or now.uptime_ms - found["uptime_ms"] > _BELIEVED_MS:
+            if found is None or found["boot"] != now.boot:
                 return None
+            if now.uptime_ms - found["uptime_ms"] > _BELIEVED_MS and not however_old:
+                return None
+        except (KeyError, TypeError):
+            return None
+        return self._parsed(found)
+
+    def read_last(self) -> Pending | None:
+        """Return the chain that was written last, of whatever boot and age: what this clone knows of the log's end."""
+        found = self._read_sound()
+        return None if found is None else self._parsed(found)
+
+    @staticmethod
+    def _parsed(found: dict[str, Any]) -> Pending | None:
+        try:
             rows = cast("list[list[Any]]", found["chain"])
             return Pending(
                 bytes.fromhex(found["base"]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from gitcoord.runtime.files import id_path, names, private_dir, refused, remove
+from gitcoord.runtime.files import id_path, names, private_dir, refused, remove, write_whole
 from gitcoord.runtime.oslock import Descriptor
 from gitcoord.values import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _READ_LIMIT = 4_000_000
+_WORD = "word"
+_WORD_LIMIT = 10_000
 
 
 class Told:
@@ -91,3 +93,39 @@ class Told:
 def _line(text: str) -> bytes:
     """Return a text as one line, whatever characters it has."""
     return text.encode("unicode_escape")
+
+
+def leave_word(runtime_dir: str, session: str, text: str) -> None:
+    """Leave word for whoever signs on under a session id next.
+
+    Args:
+        runtime_dir: the runtime directory.
+        session: the id; a valid one.
+        text: what to tell.
+
+    Raises:
+        StorageFault: the runtime directory cannot be written.
+    """
+    folder = private_dir(os.path.join(runtime_dir, _WORD))
+    write_whole(os.path.join(folder, session), text.encode())
+
+
+def take_word(runtime_dir: str, session: str) -> list[str]:
+    """Return what was left for a session id, once.
+
+    Raises:
+        StorageFault: the runtime directory cannot be written.
+    """
+    path = os.path.join(runtime_dir, _WORD, session)
+    try:
+        file = Descriptor(path, os.O_RDONLY)
+    except OSError:
+        return []
+    try:
+        text = file.read(_WORD_LIMIT).decode(errors="replace")
+    except OSError:
+        return []
+    finally:
+        file.close()
+    remove(path)
+    return [text]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from gitcoord import canonical, names
 from gitcoord.errors import BadRequest, CoordError, SessionEnded
-from gitcoord.service import looking
+from gitcoord.service import looking, news
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.views import View, lock_view, session_view
@@ -106,21 +106,13 @@ class Desk:
         name = self.callers.name_of(session)
         record = None if name is None else state.session(name)
         if record is not None and record["notices"] and self._is_ours(record):
-            notices.extend(self._news(record))
+            notices.extend(news.deliver(self.access.runtime, record))
 
     def _is_ours(self, record: Session) -> bool:
         own = self.callers.own
         if own is not None and own.session == record["session"]:
             return own.incarnation == record["incarnation"]
-        return True
-
-    def _news(self, record: Session) -> list[str]:
-        from gitcoord.runtime.told import Told
-
-        told = Told(self.access.runtime)
-        fresh = told.fresh(record["incarnation"], [notice["id"] for notice in record["notices"]])
-        told.remember(record["incarnation"], fresh)
-        return [notice["text"] for notice in record["notices"] if notice["id"] in fresh]
+        return not record["process"]  # a look at an agent's session must not take its news away
 
     def _submit(
         self, make_plan: Callable[[SignOn | None], Plan], session: str | None, notices: list[str], said: list[Actor]
@@ -153,12 +145,12 @@ class Desk:
         return self._submit(make_plan, session, notices, said)
 
     def _submitted(self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None) -> Receipt:
-        news: list[Session] = []
+        heard_of: list[Session] = []
 
         def heard(state: State, now: Stamp) -> list[dict[str, Any]]:
             operations = plan(state, now)
             record = state.session(said[0].session) if said else None
-            news[:] = [] if record is None else [record]
+            heard_of[:] = [] if record is None else [record]
             return operations
 
         used = False
@@ -170,12 +162,19 @@ class Desk:
                 self.callers.discard(sign_on)
         if sign_on is not None and used:
             self._adopt(receipt, sign_on)
-        if receipt.operations and news:
-            notices.extend(self._news(news[0]))
-        # Who resumes does so to be the session's process, not to act beside it.
-        if said and not any(operation["type"] == "session.resume" for operation in receipt.operations):
-            self.callers.acted(said[0], self.access.now())
+        news.settle(lambda: self._after(receipt, heard_of, notices, said), notices)
         return receipt
+
+    def _after(self, receipt: Receipt, heard_of: list[Session], notices: list[str], said: list[Actor]) -> None:
+        """Deliver and leave news, and note who acted."""
+        if receipt.operations and heard_of:
+            notices.extend(news.deliver(self.access.runtime, heard_of[0]))
+        kinds = {operation["type"] for operation in receipt.operations}
+        if kinds & {"session.start", "session.reap"}:
+            news.pass_word(self.access.runtime, receipt, notices)
+        # Who resumes does so to be the session's process, not to act beside it.
+        if said and "session.resume" not in kinds:
+            self.callers.acted(said[0], self.access.now())
 
     def _adopt(self, receipt: Receipt, sign_on: SignOn) -> None:
         started = next(op for op in receipt.operations if op["id"] == sign_on.id)

@@ -118,11 +118,30 @@ def _records(access: Access) -> Iterator[Finding]:
         faults = list(state.faults())
     except IntegrityFault as error:
         faults = [error]
+    yield from _orphans(access) if not faults else ()
     for fault in faults:
         yield Finding("unreadable", fault.message, "error", fixable=False)
     for oid in access.log.objects.healed[healed:]:
         message = f"object {oid.hex()} was damaged or missing and is put back from another copy"
         yield Finding("healed", message, "warning", fixable=True, fixed=True)
+
+
+def _orphans(access: Access) -> Iterator[Finding]:
+    """Say which locks have no session, and which sessions count more or fewer locks than they hold."""
+    state = access.state()
+    held: dict[str, int] = {}
+    for lock in state.locks():
+        held[lock["session"]] = held.get(lock["session"], 0) + 1
+    for session, count in sorted(held.items()):
+        if state.session(session) is None:
+            message = f"{count} locks name {session}, and there is no session of that id; break them"
+            yield Finding("orphan_lock", message, "error", fixable=False)
+    for record in state.sessions():
+        if record["held"] != held.get(record["session"], 0):
+            message = (
+                f"session {record['session']} counts {record['held']} locks and holds {held.get(record['session'], 0)}"
+            )
+            yield Finding("wrong_count", message, "error", fixable=False)
 
 
 def _history(log: Log) -> Iterator[Finding]:

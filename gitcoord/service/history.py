@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gitcoord import names, paths, render
-from gitcoord.errors import BadRequest
+from gitcoord.errors import BadRequest, UnreadableRecord
 from gitcoord.log import Commit, Log
 from gitcoord.model import Header, Operation
 from gitcoord.paths import Claim
@@ -36,11 +36,15 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
         for operation in reversed(header["operations"]):
             if wanted is not None and wanted not in _sessions(operation):
                 continue
-            touched = _touched(log, commit, operation)
-            if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
-                found.append(_entry(commit, header, operation, touched))
-                if len(found) == limit:
-                    return found
+            try:
+                touched = _touched(log, commit, operation)
+                if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
+                    found.append(_entry(commit, header, operation, touched))
+            except (LookupError, TypeError, AttributeError, ValueError) as error:
+                message = f"commit {commit.oid.hex()} holds an operation of an unknown shape"
+                raise UnreadableRecord(message, next="gitcoord doctor", record="coord.json") from error
+            if len(found) == limit:
+                return found
     return found
 
 

@@ -173,7 +173,7 @@ def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp)
     for waiter in ahead.line.others(now, ahead.before):
         if waiter.session == actor.session or not locks.stand_in_the_way(wish.mode, cast("Mode", waiter.mode)):
             continue
-        met = has_to_let_pass(state, wish.claims, actor.session, waiter_claims(waiter))
+        met = has_to_let_pass(state, wish.claims, actor.session, waiter_claims(waiter), cast("Mode", waiter.mode))
         if met is None:
             continue
         mine, other = met

@@ -13,7 +13,7 @@ from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gitcoord.model import Lock
+    from gitcoord.model import Lock, Mode
     from gitcoord.model_time import Stamp
     from gitcoord.paths import Claim
     from gitcoord.runtime.waiting import Waiter
@@ -75,7 +75,8 @@ def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, no
                 mine = lock
             continue
         record = state.session(lock["session"])
-        if record is None or clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None:
+        gone = record is not None and (clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None)
+        if gone:
             over.append(f"{lock['path']} of {lock['session']} has lapsed")
         elif lock["mode"] == "intent":
             beside.append(lock)
@@ -104,13 +105,17 @@ def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
 
 
 def has_to_let_pass(
-    state: State, mine: tuple[Claim, ...], session: str, theirs: tuple[Claim, ...]
+    state: State, mine: tuple[Claim, ...], session: str, theirs: tuple[Claim, ...], their_mode: Mode
 ) -> tuple[Claim, Claim] | None:
     """Return a claim of a request and one of an earlier waiter that meet; None where it may go first.
 
-    Who holds one of the claims that meet already (to renew or upgrade it) stands in nobody's line.
+    Who holds a claim already, in a mode for which the waiter waits, stands in nobody's line to renew or upgrade it.
     """
-    met = [(one, other) for one in mine for other in theirs if paths.overlaps(one, other)]
-    if not met or any(state.lock(one, session) is not None for one, _ in met):
-        return None
-    return met[0]
+    for one in mine:
+        own = state.lock(one, session)
+        if own is not None and locks.stand_in_the_way(their_mode, own["mode"]):
+            continue
+        for other in theirs:
+            if paths.overlaps(one, other):
+                return one, other
+    return None

@@ -8,6 +8,7 @@ from gitcoord.errors import Refused, SessionEnded, SessionTaken, UnknownSession
 from gitcoord.model import Operation, Session
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.runtime.files import is_id
+from gitcoord.service import news
 from gitcoord.service.callers import Actor, Own, SignOn
 from gitcoord.service.project import project_of
 from gitcoord.service.views import View
@@ -129,6 +130,7 @@ def _start(desk: Desk, request: Request, notices: list[str]) -> View:
             callers.discard(sign_on_made)
     if callers.process or callers.wished is None:
         callers.adopt(receipt.operations[-1], sign_on_made)
+    news.settle(lambda: news.pass_word(desk.access.runtime, receipt, notices), notices)
     return _signed(desk, receipt, said[0].session)
 
 

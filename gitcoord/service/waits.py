@@ -157,5 +157,8 @@ def _ahead(state: State, waiter: Waiter, before: list[Waiter]) -> set[str]:
         for other in before
         if other.session != waiter.session
         and locks.stand_in_the_way(cast("Mode", waiter.mode), cast("Mode", other.mode))
-        and has_to_let_pass(state, waiter_claims(waiter), waiter.session, waiter_claims(other)) is not None
+        and has_to_let_pass(
+            state, waiter_claims(waiter), waiter.session, waiter_claims(other), cast("Mode", other.mode)
+        )
+        is not None
     }

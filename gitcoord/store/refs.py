@@ -109,9 +109,9 @@ class LogRef:
             before = (old or bytes(self._oid_size)).hex()
             self._append_to_log(f"{before} {new.hex()} {_identity(who)} {at_s} +0000\t{_one_line(message)}\n")
             self._publish(self.path)
+            return self.read() == new
         finally:
             self._clear()
-        return True
 
     def alias_state(self) -> AliasState:
         """Say what `refs/coord` is: `flattened` if it is a plain ref, as a mirror clone makes it."""
@@ -261,6 +261,8 @@ class LogRef:
 
     def _publish(self, target: str) -> None:
         lock = f"{target}.lock"
+        if not self._is_own(lock):
+            raise Contention(f"{lock} was removed while it was held", next="leave git's lock files alone", path=lock)
         try:
             try:
                 os.replace(lock, target)

@@ -226,6 +226,8 @@ def _add_alternate(repo: Repository) -> str:
         gap = b"\n" if present and not present.endswith(b"\n") else b""
         content = present + gap + os.fsencode(line) + b"\n"
         write_new(draft, content, mode=0o666, sync=True)
+        if os.path.exists(listing):
+            os.chmod(draft, os.stat(listing).st_mode & 0o777)
         try:
             os.link(draft, lock)
         except FileExistsError:

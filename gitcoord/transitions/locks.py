@@ -11,7 +11,7 @@ reason, the expiry of its own time, or the reaping of its session. `acquire` its
 from __future__ import annotations
 
 from gitcoord import names, paths
-from gitcoord.errors import BadRequest, InvalidPath, LockHeld, NotFound, NotHolder, Refused, TooLarge
+from gitcoord.errors import BadRequest, InvalidPath, LimitReached, LockHeld, NotFound, NotHolder, Refused, TooLarge
 from gitcoord.model import MODES, Lock, Mode, Operation, Session
 from gitcoord.paths import Claim
 from gitcoord.state import State
@@ -105,6 +105,12 @@ def _check_operation(state: State, operation: Operation) -> None:
     if operation["mode"] not in MODES:
         raise BadRequest(f"{operation['mode']!r} is no lock mode", next=f"one of {', '.join(MODES)}")
     _check_named(operation["claims"])
+    most = state.policy["limits"]["claims"]
+    if len(operation["claims"]) > most:
+        raise LimitReached(
+            f"{len(operation['claims']):,} claims in one operation; the limit is {most:,}",
+            next="lock the directory above",
+        )
     keys = [(record["kind"] == "resource", record["key"]) for record in operation["claims"]]
     if len(set(keys)) != len(keys):
         raise BadRequest("a claim is named twice")

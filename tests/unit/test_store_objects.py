@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import threading
 import zlib
 from collections.abc import Callable
@@ -174,7 +175,7 @@ def test_alternates_in_a_ring_end(repo: Repository, store: ObjectStore) -> None:
 def test_directories_that_somebody_removed_are_made_again_and_synced(store: ObjectStore) -> None:
     runtime = Path(store.directory).parent
     (runtime / "tmp").rmdir()
-    (runtime / "objects").rmdir()
+    shutil.rmtree(runtime / "objects")
     batch = store.batch()
     oid = batch.add(b"blob", b"x")
     assert store.read(oid) == (b"blob", b"x")
@@ -185,6 +186,8 @@ def test_directories_that_somebody_removed_are_made_again_and_synced(store: Obje
 def test_a_fan_out_directory_that_vanishes_once_does_no_harm(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for path in Path(store.directory).iterdir():
+        path.rmdir()
     made: list[str] = []
     mkdir = os.mkdir
 
