@@ -28,7 +28,8 @@ def explain(answer: Answer) -> None:
     told = error.get("message")
     if conflicts and error.get("code") == "lock_held":  # its message says in one long line what follows in several
         others = sorted({str(lock.get("session")) for lock in conflicts})
-        told = f"refused: held by {', '.join(others)}"
+        in_line = all(lock.get("state") == "waiting" for lock in conflicts)
+        told = f"refused: {'wanted first' if in_line else 'held'} by {', '.join(others)}"
     complain(f"gitcoord: {visible(told, _MESSAGE_LIMIT)}")
     explain_conflicts(conflicts)
     if error.get("next"):
@@ -47,11 +48,14 @@ def explain_conflicts(conflicts: list[dict[str, Any]]) -> None:
     for lock in conflicts[:_SHOWN]:
         path, held = lock.get("path"), lock.get("held_path") or lock.get("path")
         through = f" through {visible(held, _PATH_LIMIT)}" if held != path else ""
+        waits = lock.get("state") == "waiting"
+        how = "in line " if waits else "held by "
+        until = [] if waits else [f"    until    {moment(lock.get('expires_at'), now)}"]
         rows = [
             f"  {visible(path, _PATH_LIMIT)}",
-            f"    held by  {visible(lock.get('session'))} ({visible(lock.get('mode'))}){through}",
+            f"    {how} {visible(lock.get('session'))} ({visible(lock.get('mode'))}){through}",
             f"    since    {moment(lock.get('locked_at'), now)}",
-            f"    until    {moment(lock.get('expires_at'), now)}",
+            *until,
             f"    why      {visible(lock.get('reason')) or '(no reason given)'}",
         ]
         print("\n".join(rows), file=sys.stderr)
