@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from gitcoord import render
 from gitcoord.errors import NotInitialised
-from gitcoord.state import Records, State
+from gitcoord.records import Records
+from gitcoord.state import State
 from gitcoord.store.objects import ObjectStore
 from gitcoord.store.refs import LogRef
 from gitcoord.store.repository import Repository

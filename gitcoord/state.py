@@ -12,148 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitcoord import canonical, names, paths
+from gitcoord import names, paths, records
 from gitcoord.errors import IntegrityFault, UnreadableRecord, UnsupportedFormat
-from gitcoord.model import DEFAULT_LIMITS, FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
-from gitcoord.model_time import parse_time
+from gitcoord.model import FORMAT, MODES, RULES, Datum, Header, Lock, Policy, Session
 from gitcoord.paths import Claim
-from gitcoord.tree import Dir, Entry, NodeCache, Parts, Sink, Tree
+from gitcoord.records import Records
+from gitcoord.tree import Dir, NodeCache, Parts, Sink, Tree
 from gitcoord.values import Any, cast
 
 _HEADER: Parts = (b"coord.json",)
 _POLICY: Parts = (b"policy.json",)
 _SUFFIX = b".json"
-_KEPT_BYTES = 24 * 1024 * 1024
-_RECORD_BYTES = 500
-
-_SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "header": {"format": int, "rules": int, "repository": str, "revision": int, "operations": list},
-    "policy": {"version": int, "case": str, "unsigned": str, "limits": dict},
-    "session": {
-        "session": str, "incarnation": str, "author": dict, "agent": str, "intent": str, "machine_name": str,
-        "started_at": str, "clock": dict, "renewal": str, "lease_s": int, "usual_s": int, "process": bool,
-        "proof": (dict, type(None)), "held": int, "notices": list,
-    },
-    "lock": {
-        "path": str, "key": str, "kind": str, "mode": str, "session": str, "incarnation": str, "grant": str,
-        "token": int, "locked_at": str, "reason": str, "term": (dict, type(None)),
-    },
-    "datum": {
-        "scope": str, "key": str, "value": object, "revision": int, "stored_by": str, "stored_at": str, "store": str,
-    },
-}  # fmt: skip
-_AUTHOR_SHAPE: dict[str, type | tuple[type, ...]] = {"name": str, "email": str}
-_CASES = ("sensitive", "insensitive")
-_CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
-
-
-class Records:
-    """Parsed records, shared by all states of one process. Callers must not change what they get.
-
-    Found by object id once they are on the log, and by their bytes while they are not: what a rule has just written is
-    not parsed again.
-    """
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._by_oid: dict[bytes, dict[str, Any]] = {}
-        self._by_body: dict[bytes, dict[str, Any]] = {}
-        self._kept_bytes = self._fresh_bytes = 0
-
-    def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
-        """Return the record behind what the tree found.
-
-        Raises:
-            UnreadableRecord: not JSON, or not of this kind's shape.
-        """
-        if isinstance(found, bytes):
-            fresh = self._by_body.get(found)
-            return _checked(canonical.loads(found, _shown(where)), kind, where) if fresh is None else fresh
-        record = self._by_oid.get(found.oid)
-        if record is None:
-            try:
-                body = tree.body(found)
-            except IntegrityFault as error:
-                raise _placed(error, where) from error
-            record = _checked(canonical.loads(body, _shown(where)), kind, where)
-            self._keep(found.oid, record, len(body))
-        return record
-
-    def _keep(self, oid: bytes, record: dict[str, Any], size: int) -> None:
-        self._kept_bytes += size + _RECORD_BYTES
-        if self._kept_bytes > _KEPT_BYTES:
-            self._by_oid, self._kept_bytes = {}, 0
-        self._by_oid[oid] = record
-
-    def note(self, record: Any) -> bytes:
-        """Return the canonical bytes of a record that a rule made, and remember what they say."""
-        body = canonical.dumps(record)
-        self._fresh_bytes += len(body) + _RECORD_BYTES
-        if self._fresh_bytes > _KEPT_BYTES:
-            self._by_body, self._fresh_bytes = {}, 0
-        self._by_body[body] = record
-        return body
-
-    def written(self, oid: bytes, body: bytes) -> None:
-        """Learn under which id a body was written."""
-        record = self._by_body.pop(body, None)
-        if record is not None:
-            self._fresh_bytes -= len(body) + _RECORD_BYTES
-            self._keep(oid, record, len(body))
-
-
-def _shown(where: Parts) -> str:
-    return names.quote(b"/".join(where).decode(errors="surrogateescape"))
-
-
-def _placed(error: IntegrityFault, where: Parts) -> IntegrityFault:
-    """Return what is wrong with an object, with the place in the state that it has."""
-    place = _shown(where)
-    return type(error)(f"{place}: {error.message}", next=error.next, **{**error.facts, "record": place})
-
-
-def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
-    if type(record) is not dict:
-        return False
-    fields = cast("dict[str, Any]", record)
-    return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
-
-
-def _is_clock(value: Any) -> bool:
-    if not _fits(value, _CLOCK_SHAPE):
-        return False
-    try:
-        parse_time(value["time"])
-    except ValueError:
-        return False
-    return True
-
-
-def _is_operation(value: Any) -> bool:
-    return (
-        _fits(value, {"id": str, "type": str})
-        and _is_clock(value.get("clock"))
-        and _fits(value.get("author"), _AUTHOR_SHAPE)
-    )
-
-
-def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
-    fits = _fits(record, _SHAPES[kind])
-    if fits and kind == "session":
-        fits = _is_clock(record["clock"]) and _fits(record["author"], _AUTHOR_SHAPE)
-    if fits and kind == "lock" and record["term"] is not None:
-        fits = isinstance(record["term"].get("ttl_s"), int) and _is_clock(record["term"].get("clock"))
-    if fits and kind == "policy":
-        fits = _fits(record["limits"], dict.fromkeys(DEFAULT_LIMITS, int)) and record["case"] in _CASES
-    if fits and kind == "header":
-        fits = bool(record["operations"]) and all(_is_operation(operation) for operation in record["operations"])
-    if not fits:
-        raise UnreadableRecord(
-            f"{_shown(where)} is not a {kind} record; nothing that it protects is granted",
-            next="gitcoord doctor",
-            record=_shown(where),
-        )
-    return record
 
 
 def data_parts(scope: str) -> Parts:
@@ -206,11 +75,11 @@ def _is_sound(lock: Lock) -> bool:
 class State:
     """The state at one commit, or what operations make of it. `fork` before changing what others may look at."""
 
-    def __init__(self, cache: NodeCache, root: bytes | None, records: Records) -> None:
+    def __init__(self, cache: NodeCache, root: bytes | None, known: Records) -> None:
         """Look at the tree with id `root`; None is the state before the first operation."""
         self.tree = Tree(cache, root)
         self._cache = cache
-        self._records = records
+        self._records = known
 
     def fork(self) -> State:
         """Return an independent copy."""
@@ -301,7 +170,7 @@ class State:
         record = self._read(parts, "session")
         if record is not None and record["session"] != session:
             raise UnreadableRecord(
-                f"{_shown(parts)} is about another session", next="gitcoord doctor", record=_shown(parts)
+                f"{records.shown(parts)} is about another session", next="gitcoord doctor", record=records.shown(parts)
             )
         return cast("Session | None", record)
 
@@ -332,11 +201,11 @@ class State:
         found = self.tree.file(directory, name)
         if found is None:
             raise UnreadableRecord(
-                f"{_shown((*where, name))} is not a file", next="gitcoord doctor", record=_shown(where)
+                f"{records.shown((*where, name))} is not a file", next="gitcoord doctor", record=records.shown(where)
             )
         lock = cast("Lock", self._records.read(self.tree, found, "lock", (*where, name)))
         if holder_name(lock["session"]) != name or not _is_sound(lock) or claim_parts(claim_of(lock)) != where:
-            place = _shown((*where, name))
+            place = records.shown((*where, name))
             message = f"{place} speaks of another lock than its place says; nothing that it protects is granted"
             raise UnreadableRecord(message, next="gitcoord doctor", record=place)
         return lock
@@ -466,7 +335,7 @@ class State:
                     else:
                         self._lock_at(here, name, where)
                 except IntegrityFault as error:
-                    yield error if "record" in error.facts else _placed(error, (*where, name))
+                    yield error if "record" in error.facts else records.placed(error, (*where, name))
 
     # -- shared state
 
@@ -476,7 +345,7 @@ class State:
         record = self._read(parts, "datum")
         if record is not None and (record["scope"], record["key"]) != (scope, key):
             raise UnreadableRecord(
-                f"{_shown(parts)} is about another key", next="gitcoord doctor", record=_shown(parts)
+                f"{records.shown(parts)} is about another key", next="gitcoord doctor", record=records.shown(parts)
             )
         return cast("Datum | None", record)
 

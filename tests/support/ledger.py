@@ -9,7 +9,8 @@ from typing import Any
 from gitcoord.model import DEFAULT_LIMITS, ClockReading, Lock, Operation, Policy, Session
 from gitcoord.model_time import format_time
 from gitcoord.paths import Claim, parse_claim, parse_resource
-from gitcoord.state import Records, State
+from gitcoord.records import Records
+from gitcoord.state import State
 from gitcoord.transitions import Facts, advance
 from gitcoord.transitions.locks import claim_record
 from gitcoord.tree import NodeCache

@@ -16,7 +16,7 @@ LAYERS = (
     {"values"},
     {"errors"},
     {"model", "model_time"},
-    {"names", "paths", "canonical", "tree", "render"},
+    {"names", "paths", "canonical", "tree", "render", "records"},
     {"state"},
     {"transitions", "replay"},
     {"store", "runtime", "locate", "config"},

@@ -1,0 +1,145 @@
+"""Records: what a file of the state has to look like before anything is believed of it.
+
+A record that cannot be read, or is not of its kind's shape, raises with its place: nothing is granted because of it.
+"""
+
+from __future__ import annotations
+
+from gitcoord import canonical, names
+from gitcoord.errors import IntegrityFault, UnreadableRecord
+from gitcoord.model import DEFAULT_LIMITS
+from gitcoord.model_time import parse_time
+from gitcoord.tree import Entry, Parts, Tree
+from gitcoord.values import Any, cast
+
+_RECORD_BYTES = 500
+_KEPT_BYTES = 24 * 1024 * 1024
+_SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "header": {"format": int, "rules": int, "repository": str, "revision": int, "operations": list},
+    "policy": {"version": int, "case": str, "unsigned": str, "limits": dict},
+    "session": {
+        "session": str, "incarnation": str, "author": dict, "agent": str, "intent": str, "machine_name": str,
+        "started_at": str, "clock": dict, "renewal": str, "lease_s": int, "usual_s": int, "process": bool,
+        "proof": (dict, type(None)), "held": int, "notices": list,
+    },
+    "lock": {
+        "path": str, "key": str, "kind": str, "mode": str, "session": str, "incarnation": str, "grant": str,
+        "token": int, "locked_at": str, "reason": str, "term": (dict, type(None)),
+    },
+    "datum": {
+        "scope": str, "key": str, "value": object, "revision": int, "stored_by": str, "stored_at": str, "store": str,
+    },
+}  # fmt: skip
+_AUTHOR_SHAPE: dict[str, type | tuple[type, ...]] = {"name": str, "email": str}
+_CASES = ("sensitive", "insensitive")
+_CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
+
+
+class Records:
+    """Parsed records, shared by all states of one process. Callers must not change what they get.
+
+    Found by object id once they are on the log, and by their bytes while they are not: what a rule has just written is
+    not parsed again.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._by_oid: dict[bytes, dict[str, Any]] = {}
+        self._by_body: dict[bytes, dict[str, Any]] = {}
+        self._kept_bytes = self._fresh_bytes = 0
+
+    def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
+        """Return the record behind what the tree found.
+
+        Raises:
+            UnreadableRecord: not JSON, or not of this kind's shape.
+        """
+        if isinstance(found, bytes):
+            fresh = self._by_body.get(found)
+            return _checked(canonical.loads(found, shown(where)), kind, where) if fresh is None else fresh
+        record = self._by_oid.get(found.oid)
+        if record is None:
+            try:
+                body = tree.body(found)
+            except IntegrityFault as error:
+                raise placed(error, where) from error
+            record = _checked(canonical.loads(body, shown(where)), kind, where)
+            self._keep(found.oid, record, len(body))
+        return record
+
+    def _keep(self, oid: bytes, record: dict[str, Any], size: int) -> None:
+        self._kept_bytes += size + _RECORD_BYTES
+        if self._kept_bytes > _KEPT_BYTES:
+            self._by_oid, self._kept_bytes = {}, 0
+        self._by_oid[oid] = record
+
+    def note(self, record: Any) -> bytes:
+        """Return the canonical bytes of a record that a rule made, and remember what they say."""
+        body = canonical.dumps(record)
+        self._fresh_bytes += len(body) + _RECORD_BYTES
+        if self._fresh_bytes > _KEPT_BYTES:
+            self._by_body, self._fresh_bytes = {}, 0
+        self._by_body[body] = record
+        return body
+
+    def written(self, oid: bytes, body: bytes) -> None:
+        """Learn under which id a body was written."""
+        record = self._by_body.pop(body, None)
+        if record is not None:
+            self._fresh_bytes -= len(body) + _RECORD_BYTES
+            self._keep(oid, record, len(body))
+
+
+def shown(where: Parts) -> str:
+    """Return a place in the state as git would print it."""
+    return names.quote(b"/".join(where).decode(errors="surrogateescape"))
+
+
+def placed(error: IntegrityFault, where: Parts) -> IntegrityFault:
+    """Return what is wrong with an object, with the place in the state that it has."""
+    place = shown(where)
+    return type(error)(f"{place}: {error.message}", next=error.next, **{**error.facts, "record": place})
+
+
+def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
+    if type(record) is not dict:
+        return False
+    fields = cast("dict[str, Any]", record)
+    return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
+
+
+def _is_clock(value: Any) -> bool:
+    if not _fits(value, _CLOCK_SHAPE):
+        return False
+    try:
+        parse_time(value["time"])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_operation(value: Any) -> bool:
+    return (
+        _fits(value, {"id": str, "type": str})
+        and _is_clock(value.get("clock"))
+        and _fits(value.get("author"), _AUTHOR_SHAPE)
+    )
+
+
+def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
+    fits = _fits(record, _SHAPES[kind])
+    if fits and kind == "session":
+        fits = _is_clock(record["clock"]) and _fits(record["author"], _AUTHOR_SHAPE)
+    if fits and kind == "lock" and record["term"] is not None:
+        fits = isinstance(record["term"].get("ttl_s"), int) and _is_clock(record["term"].get("clock"))
+    if fits and kind == "policy":
+        fits = _fits(record["limits"], dict.fromkeys(DEFAULT_LIMITS, int)) and record["case"] in _CASES
+    if fits and kind == "header":
+        fits = bool(record["operations"]) and all(_is_operation(operation) for operation in record["operations"])
+    if not fits:
+        raise UnreadableRecord(
+            f"{shown(where)} is not a {kind} record; nothing that it protects is granted",
+            next="gitcoord doctor",
+            record=shown(where),
+        )
+    return record
