@@ -160,7 +160,11 @@ def test_without_its_rules_the_log_grants_nothing(repo: str, name: str, harm: Ha
     check_fault(me.store_data("plan", "mine", 3), "ok", named)
     check_fault(me.sign_on(), "ok", named) if name == "coord.json" else me.sign_on()
     assert me.tip() == before or name == "policy.json"
-    assert me.retrieve_data("plan", "next")["value"] == 1, "reading what is whole still works"
+    read = me.retrieve_data("plan", "next")
+    if name == "coord.json":
+        check_fault(read, "found", named)  # nobody can say in which format the rest is
+    else:
+        assert read["value"] == 1, "reading what is whole still works"
 
 
 @pytest.mark.parametrize("harm", HARMS)
