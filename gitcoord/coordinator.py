@@ -221,36 +221,41 @@ class Coordinator(Log):
             return False
         self.objects.sync([path for paths in pending.files for path in paths])
         operation = self.state_at(pending.head).header["operations"][0]
-        swapped = self.ref.swap(
-            tip,
-            pending.head,
+        if self._swap(tip, pending.head, operation, alone=not ordered):
+            return True
+        self._drop_pending()
+        return self._contains(self.tip(), built.target, built.revision)
+
+    def _swap(
+        self, old: bytes | None, new: bytes, operation: Operation, message: str = "", *, alone: bool = False
+    ) -> bool:
+        """Move the ref, with a line in its reflog that names an operation and its author."""
+        return self.ref.swap(
+            old,
+            new,
             who=render.ident(operation["author"]),
             at_s=self.clock.stamp().at_ms // 1000,
-            message=f"coord: {render.subject(operation)}",
-            alone=not ordered,
+            message=f"coord: {message or render.subject(operation)}",
+            alone=alone,
         )
-        if not swapped:
-            self._drop_pending()
-            return self._contains(self.tip(), built.target, built.revision)
-        return True
 
     def _chain_with(self, target: bytes, tip: bytes) -> Pending | None:
         """Return the chain beyond the tip that holds a commit; where there is none, let there be no chain at all.
 
         Looked at twice: without the build lock a reader may meet the file while it is written.
         """
+        chain = self._look_for(target, tip)
+        if chain is None:
+            with self._build_turn as ordered:
+                chain = self._look_for(target, tip)
+                if chain is None and ordered:
+                    self._pending.write(Pending(tip, (), ()), self.clock.stamp())
+        return chain
+
+    def _look_for(self, target: bytes, tip: bytes) -> Pending | None:
         found = self._pending.read(self.clock.stamp(), however_old=True)
         chain = None if found is None else found.after(tip)
-        if chain is not None and target in chain.commits:
-            return chain
-        with self._build_turn as ordered:
-            found = self._pending.read(self.clock.stamp(), however_old=True)
-            chain = None if found is None else found.after(tip)
-            if chain is not None and target in chain.commits:
-                return chain
-            if ordered:
-                self._pending.write(Pending(tip, (), ()), self.clock.stamp())
-            return None
+        return chain if chain is not None and target in chain.commits else None
 
     def _drop_pending(self) -> None:
         """Let what is built and not published never be; its writers decide again."""
@@ -295,9 +300,7 @@ class Coordinator(Log):
                     state = self.state_at(oid)
                 except IntegrityFault:
                     continue
-                operation = state.header["operations"][0]
-                who, at_s = render.ident(operation["author"]), self.clock.stamp().at_ms // 1000
-                return self.ref.swap(None, oid, who=who, at_s=at_s, message="coord: the deleted ref is put back")
+                return self._swap(None, oid, state.header["operations"][0], "the deleted ref is put back")
             return False
 
     def begin(self, operation: Operation) -> bool:
@@ -311,13 +314,7 @@ class Coordinator(Log):
             tree = state.write(batch.add)
             oid = batch.add(b"commit", render.commit(tree, [], state.header))
             self.objects.sync(batch.paths)
-            return self.ref.swap(
-                None,
-                oid,
-                who=render.ident(operation["author"]),
-                at_s=self.clock.stamp().at_ms // 1000,
-                message=f"coord: {render.subject(operation)}",
-            )
+            return self._swap(None, oid, operation)
 
 
 def facts_of(receipt: Receipt, kind: str) -> tuple[Operation, dict[str, Any], int] | None:

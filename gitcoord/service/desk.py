@@ -114,15 +114,6 @@ class Desk:
             return own.incarnation == record["incarnation"]
         return not record["process"]  # a look at an agent's session must not take its news away
 
-    def _submit(
-        self, make_plan: Callable[[SignOn | None], Plan], session: str | None, notices: list[str], said: list[Actor]
-    ) -> Receipt:
-        with self.callers.signing:
-            sign_on = self._prepared(session)
-            if sign_on is not None:
-                return self._submitted(make_plan(sign_on), notices, said, sign_on)
-        return self._submitted(make_plan(None), notices, said, None)
-
     def _prepared(self, session: str | None) -> SignOn | None:
         standing = self.callers.standing_actor(self.access.state(), session, self.access.now())
         return self.callers.prepare() if standing is None else None
@@ -142,7 +133,11 @@ class Desk:
             notices: takes the news.
             said: where the plan notes as whom it acts.
         """
-        return self._submit(make_plan, session, notices, said)
+        with self.callers.signing:
+            sign_on = self._prepared(session)
+            if sign_on is not None:
+                return self._submitted(make_plan(sign_on), notices, said, sign_on)
+        return self.submit(make_plan(None), notices, said)
 
     def _submitted(self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None) -> Receipt:
         heard_of: list[Session] = []
