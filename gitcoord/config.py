@@ -13,7 +13,7 @@ from gitcoord.errors import CoordError
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _GIT_TIMEOUT_S = 20
 
@@ -39,7 +39,7 @@ HARNESS_VARIABLES = (
 )
 """Variables in which harnesses name the conversation, with the harness; the first that is set counts."""
 
-# What git would take the repository from: here the caller says which one is meant.
+# What git would take the repository from: here the caller says which one is meant. Hooks inherit most of them.
 _REPOSITORY_VARIABLES = frozenset(
     {
         "GIT_DIR",
@@ -50,8 +50,19 @@ _REPOSITORY_VARIABLES = frozenset(
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_NAMESPACE",
         "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_SHALLOW_FILE",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_CONFIG",
+        "GIT_PROTOCOL",
+        "GIT_REFLOG_ACTION",
+        "GIT_REPLACE_REF_BASE",
     }
 )
+# What would let a program ask a person, and what would translate or lengthen what git says.
+_TALKATIVE_VARIABLES = frozenset({"SSH_ASKPASS", "LANGUAGE", "GIT_CURL_VERBOSE"})
 
 
 class EnvSettings(NamedTuple):
@@ -193,6 +204,26 @@ def read_git_config(git_dir: str, env: Mapping[str, str] | None = None) -> GitSe
     Raises:
         CoordError: git cannot read the configuration, or does not answer.
     """
+    return parse_git_config(_list_git_config(git_dir, env))
+
+
+def read_git_entries(git_dir: str, env: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return all entries of git's configuration, seen from one repository, the least important first.
+
+    Args:
+        git_dir: the git directory; of a linked worktree, its own one.
+        env: the environment that git gets; the process's own by default.
+
+    Returns:
+        Keys and values; the first and the last part of a key in lower case, what lies between as it is written.
+
+    Raises:
+        CoordError: git cannot read the configuration, or does not answer.
+    """
+    return _parse_entries(_list_git_config(git_dir, env))
+
+
+def _list_git_config(git_dir: str, env: Mapping[str, str] | None) -> bytes:
     import subprocess
 
     env = environment() if env is None else env
@@ -204,14 +235,62 @@ def read_git_config(git_dir: str, env: Mapping[str, str] | None = None) -> GitSe
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_TIMEOUT_S, env=env, check=False
         )
     except FileNotFoundError:
-        return GitSettings()
+        return b""
     except (OSError, subprocess.TimeoutExpired) as error:
         msg = f"git did not tell its configuration: {error}"
         raise CoordError(msg, next=f"git --git-dir={git_dir} config --list") from error
     if done.returncode != 0:
         msg = f"git cannot read its configuration: {done.stderr.decode(errors='replace').strip()}"
         raise CoordError(msg, next=f"git --git-dir={git_dir} config --list")
-    return parse_git_config(done.stdout)
+    return done.stdout
+
+
+def git_environment(
+    env: Mapping[str, str], *, entries: Iterable[tuple[str, str]] = (), objects: tuple[str, str] | None = None
+) -> dict[str, str]:
+    """Return the environment for a git that must not ask anybody anything, and works in the repository it is told.
+
+    The user's own settings for reaching a remote stay: ssh command and agent, proxies, configuration files, and what
+    `GIT_CONFIG_COUNT` brings. What hooks inherit (`GIT_DIR`, the quarantine, ...) goes.
+
+    Args:
+        env: the environment to start from.
+        entries: configuration on top of what is there; values do not show in a list of processes.
+        objects: a directory that new objects go to, and one that is read besides.
+    """
+    clean = {
+        name: value
+        for name, value in env.items()
+        if name not in _REPOSITORY_VARIABLES
+        and name not in _TALKATIVE_VARIABLES
+        and not (name.startswith("GIT_TRACE") and not os.path.isabs(value))
+    }
+    # An empty GIT_ASKPASS outranks core.askPass and SSH_ASKPASS, and then no program is asked at all.
+    clean.update(
+        GIT_TERMINAL_PROMPT="0",
+        GIT_ASKPASS="",
+        SSH_ASKPASS_REQUIRE="never",
+        GCM_INTERACTIVE="never",
+        GIT_NO_REPLACE_OBJECTS="1",
+        GIT_NO_LAZY_FETCH="1",
+        LC_ALL="C",
+    )
+    if objects is not None:
+        clean["GIT_OBJECT_DIRECTORY"], clean["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = objects
+    count = int(clean["GIT_CONFIG_COUNT"]) if clean.get("GIT_CONFIG_COUNT", "").isdecimal() else 0
+    for number, (key, value) in enumerate(entries, count):
+        clean[f"GIT_CONFIG_KEY_{number}"], clean[f"GIT_CONFIG_VALUE_{number}"] = key, value
+        clean["GIT_CONFIG_COUNT"] = str(number + 1)
+    return clean
+
+
+def _parse_entries(listing: bytes) -> list[tuple[str, str]]:
+    entries: list[tuple[str, str]] = []
+    for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
+        key, newline, value = entry.partition("\n")
+        if key:
+            entries.append((key, value if newline else "true"))  # a key that stands alone is git's way to say yes
+    return entries
 
 
 def parse_git_config(listing: bytes) -> GitSettings:
@@ -220,10 +299,7 @@ def parse_git_config(listing: bytes) -> GitSettings:
     Args:
         listing: entries that end in NUL, each a key, then a newline and its value unless the key stands alone.
     """
-    values: dict[str, str] = {}
-    for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
-        key, newline, value = entry.partition("\n")
-        values[key] = value if newline else "true"  # a key that stands alone is git's way to say yes
+    values = dict(_parse_entries(listing))
     return GitSettings(
         durable=_parse_switch(values.get("gitcoord.fsync")),
         user_name=values.get("author.name") or values.get("user.name") or None,

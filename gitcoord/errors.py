@@ -177,6 +177,36 @@ class RemoteFault(CoordError):
     exit_code = 4
 
 
+class RemoteUnreachable(RemoteFault):
+    """A remote was not reached; it is certain that nothing was sent to it."""
+
+    code = "remote_unreachable"
+
+
+class NoSuchRemote(RemoteUnreachable):
+    """The repository has no remote of this name."""
+
+    code = "no_such_remote"
+
+
+class SeveralPushUrls(RemoteFault):
+    """A remote to which git would push several times: no single one of them could confirm anything."""
+
+    code = "several_push_urls"
+
+
+class RemoteRejected(RemoteFault):
+    """A remote was reached and does not take what was pushed: its hook, its settings or its rights say no."""
+
+    code = "remote_rejected"
+
+
+class RemoteUnknown(RemoteFault):
+    """The answer of a remote was lost: what was sent may stand there, now or a little later, or never."""
+
+    code = "remote_unknown"
+
+
 class NotARepository(CoordError):
     """No git repository here, or one that gitcoord cannot work in."""
 

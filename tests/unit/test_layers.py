@@ -19,7 +19,7 @@ LAYERS = (
     {"names", "paths", "canonical", "tree", "render", "records"},
     {"state"},
     {"transitions", "replay"},
-    {"store", "runtime", "locate", "config"},
+    {"store", "runtime", "locate", "config", "remote"},
     {"log"},
     {"coordinator"},
     {"service"},
