@@ -49,6 +49,16 @@ class Challenge(TypedDict):
     renewal: str
 
 
+class Lost(TypedDict):
+    """A lock that a session counted on and was refused after all, when its clone met the others again."""
+
+    path: str
+    key: str
+    kind: str
+    grant: str
+    why: str
+
+
 class Session(TypedDict):
     """One agent or person at work, as `sessions/<id>.json` holds it."""
 
@@ -58,6 +68,7 @@ class Session(TypedDict):
     agent: str
     intent: str
     machine_name: str
+    clone: NotRequired[str]
     started_at: str
     clock: ClockReading
     renewal: str
@@ -68,6 +79,7 @@ class Session(TypedDict):
     held: int
     notices: list[Notice]
     challenges: NotRequired[list[Challenge]]
+    lost: NotRequired[list[Lost]]
 
 
 class Term(TypedDict):
@@ -116,12 +128,21 @@ class Limits(TypedDict):
     lease_command_s: int
 
 
+class Confirms(TypedDict):
+    """The remote that confirms, as the one who named it knows it; other clones may know it under another name."""
+
+    remote: str
+    ref: str
+    url: str
+
+
 class Policy(TypedDict):
     """`policy.json`: the rules that this log lives by."""
 
     version: int
     case: Literal["sensitive", "insensitive"]
     unsigned: Literal["accepted"]
+    confirms: NotRequired[Confirms]
     limits: Limits
 
 

@@ -31,6 +31,7 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
 }  # fmt: skip
 _AUTHOR_SHAPE: dict[str, type | tuple[type, ...]] = {"name": str, "email": str}
+_LOST_SHAPE: dict[str, type | tuple[type, ...]] = dict.fromkeys(("path", "key", "kind", "grant", "why"), str)
 _CASES = ("sensitive", "insensitive")
 _CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
 
@@ -108,6 +109,11 @@ def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
     return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
 
 
+def _listed(value: Any) -> list[Any]:
+    """Return a list as it is; anything else as a list of what fits no shape."""
+    return cast("list[Any]", value) if isinstance(value, list) else [None]
+
+
 def _is_clock(value: Any) -> bool:
     if not _fits(value, _CLOCK_SHAPE):
         return False
@@ -130,6 +136,8 @@ def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
     fits = _fits(record, _SHAPES[kind])
     if fits and kind == "session":
         fits = _is_clock(record["clock"]) and _fits(record["author"], _AUTHOR_SHAPE)
+    if fits and kind == "session":
+        fits = all(_fits(one, _LOST_SHAPE) for one in _listed(record.get("lost", [])))
     if fits and kind == "lock" and record["term"] is not None:
         fits = isinstance(record["term"].get("ttl_s"), int) and _is_clock(record["term"].get("clock"))
     if fits and kind == "policy":

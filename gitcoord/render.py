@@ -93,8 +93,22 @@ def _datum(operation: Operation) -> str:
     return visible(names.quote(operation["scope"] + " " + operation["key"]))
 
 
+def _merge(operation: Operation) -> str:
+    done, refused = len(operation["replayed"]), operation["refused"]
+    kind = (
+        f"restore ({operation['restores']})" if operation["restores"] else "adopt" if operation["adopts"] else "merge"
+    )
+    line = f"{kind}: {done} operation{'' if done == 1 else 's'}"
+    if not refused:
+        return line
+    who = ", ".join(sorted({refusal["session"] for refusal in refused}))
+    return f"{line}, {len(refused)} refused ({who})"
+
+
 _SUBJECTS: dict[str, Callable[[Operation], str]] = {
     "log.init": lambda op: f"init: log {op['repository']}",
+    "log.merge": _merge,
+    "log.share": lambda op: f"share: confirmed by {visible(op['remote'])} ({op['session']})",
     "session.start": _start,
     "session.end": lambda op: f"sign-off: {op['session']}",
     "session.renew": _renewal,
@@ -123,7 +137,11 @@ def verb(operation: Operation) -> str:
 
 
 def reason(operation: Operation) -> str:
-    """Return what the session said of its operation; may be empty."""
+    """Return what the session said of its operation, or what a merge has to say; may be empty."""
+    if operation["type"] == "log.merge":
+        return "\n".join(
+            f"refused {one['type']} of {one['session']}: {one['message']}" for one in operation["refused"][:_PATHS]
+        )
     return operation.get("reason") or operation.get("intent") or ""
 
 
@@ -139,6 +157,7 @@ def _trailers(operation: Operation, revision: int) -> list[str]:
         lines.append(f"Coord-Paths-More: {len(claims) - _PATHS}")
     if operation.get("mode", "exclusive") != "exclusive":
         lines.append(f"Coord-Mode: {operation['mode']}")
+    lines.extend(f"Coord-Refused: {refusal['id']}" for refusal in operation.get("refused", [])[:_PATHS])
     if "scope" in operation:
         lines.append(f"Coord-Scope: {visible(names.quote(operation['scope']))}")
     if "key" in operation:

@@ -9,6 +9,7 @@ from gitcoord.model_time import Stamp
 from gitcoord.service.callers import Actor, SignOn
 from gitcoord.service.views import View
 from gitcoord.state import State
+from gitcoord.transitions.data import contents
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,11 +53,13 @@ def delete(
 
     def make(sign_on: SignOn | None) -> Plan:
         def plan(state: State, now: Stamp) -> list[Operation]:
-            if state.datum(scope, key) is None and not expect_revision:
+            old = state.datum(scope, key)
+            if old is None and not expect_revision:
                 return []
             actor = desk.callers.actor(state, session, now, sign_on)
             said[:] = [actor]
             fields = {"scope": scope, "key": key, "expect_revision": expect_revision}
+            fields["replaces"] = None if old is None else old["store"]
             return [*actor.first, desk.callers.operation("data.delete", actor, now, **fields)]
 
         return plan
@@ -76,7 +79,8 @@ def delete_scope(desk: Desk, scope: str, session: str | None, notices: list[str]
                 return []
             actor = desk.callers.actor(state, session, now, sign_on)
             said[:] = [actor]
-            return [*actor.first, desk.callers.operation("data.delete_scope", actor, now, scope=scope)]
+            over = contents(state, scope)
+            return [*actor.first, desk.callers.operation("data.delete_scope", actor, now, scope=scope, replaces=over)]
 
         return plan
 

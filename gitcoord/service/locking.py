@@ -165,7 +165,7 @@ def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Sta
 
 
 def _named(lock: Lock) -> dict[str, Any]:
-    return {name: lock[name] for name in ("path", "key", "kind", "session", "token")}
+    return {name: lock[name] for name in ("path", "key", "kind", "session", "token", "grant")}
 
 
 def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> LockHeld | None:

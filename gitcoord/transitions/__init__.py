@@ -4,7 +4,8 @@ A log is a sequence of operations, and a state is what they add up to. This pack
 it does no I/O, asks no clock and draws no random number. All that a rule looks at is in the state or in the operation,
 so anybody can replay a log, at any time, on any machine, and must arrive at the same tree, bit for bit.
 
-One module for each noun: `sessions`, `locks`, `data`; `clocks` says when time is up. A rule takes the state and the
+One module for each noun: `sessions`, `locks`, `data`, `policies`; `clocks` says when time is up, and `merging` replays
+what another clone did. A rule takes the state and the
 operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or, for what
 no state would accept, a `BadRequest`) and the state is to be thrown away.
 
@@ -19,13 +20,14 @@ from collections.abc import Callable
 from gitcoord.errors import BadRequest, UnsupportedFormat
 from gitcoord.model import FORMAT, RULES, Operation
 from gitcoord.state import State
-from gitcoord.transitions import data, locks, sessions
+from gitcoord.transitions import data, locks, policies, sessions
 from gitcoord.values import Any
 
 Facts = dict[str, Any]
 Rule = Callable[[State, Operation], Facts]
 
 _RULES: dict[str, Rule] = {
+    "log.share": policies.share,
     "session.start": sessions.start,
     "session.end": sessions.end,
     "session.renew": sessions.renew,
@@ -71,7 +73,7 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
         facts: list[Facts] = [{}]
     else:
         repository = state.header["repository"]
-        facts = [_apply(state, {**operation, "revision": at}) for operation in operations]
+        facts = [apply(state, operation, at) for operation in operations]
     state.header = {
         "format": FORMAT,
         "rules": RULES,
@@ -82,13 +84,25 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
     return facts
 
 
-def _apply(state: State, operation: Operation) -> Facts:
+def apply(state: State, operation: Operation, revision: int, *, replayed: bool = False) -> Facts:
+    """Let one operation take effect on a state; `advance` and `merging` make commits of such.
+
+    Args:
+        state: changed in place; worthless when this raises.
+        operation: what to do.
+        revision: the revision of the commit in which it takes effect.
+        replayed: it was decided on another state than this one's past, and is judged anew.
+
+    Raises:
+        Refused, BadRequest, UnsupportedFormat, IntegrityFault: as `advance` says.
+    """
     rule = _RULES.get(operation["type"])
     if rule is None:
         raise UnsupportedFormat(
             f"operation {operation['id']} is a {operation['type']!r}, which these rules do not know",
             next="upgrade gitcoord",
         )
+    judged = {**operation, "revision": revision, "replayed": replayed}
     if operation["type"] != "session.start":
-        sessions.renew_actor(state, operation)
-    return rule(state, operation)
+        sessions.renew_actor(state, judged)
+    return rule(state, judged)

@@ -2,6 +2,10 @@
 
 A key's revision is the log's revision at which its value was stored, so it never comes again: a value that was deleted
 and stored anew has a larger one. `expect_revision` 0 means that the key must be absent.
+
+What a store or a deletion is over it also names by the id of that store (`replaces`). Where operations of another clone
+are replayed (see `merging`) revisions have changed and ids have not, so there the id alone decides: what was stored
+meanwhile is never silently laid over.
 """
 
 from __future__ import annotations
@@ -16,13 +20,24 @@ from gitcoord.values import Any
 def _check_expected(operation: Operation, old: Datum | None) -> None:
     expected = operation["expect_revision"]
     actual = 0 if old is None else old["revision"]
-    if expected is not None and expected != actual:
+    if expected is not None and expected != actual and not operation["replayed"]:
         by = "" if old is None else f", stored by {old['stored_by']} at {old['stored_at']}"
         raise RevisionMismatch(
             f"{operation['key']!r} in {operation['scope']!r} is at revision {actual}{by}; {expected} was expected",
             next="read it again, and store with the revision that you read",
             revision=actual,
         )
+
+
+def _check_replaced(operation: Operation, old: Datum | None) -> None:
+    if operation["replaces"] == (None if old is None else old["store"]):
+        return
+    how = "was deleted" if old is None else f"was stored anew by {old['stored_by']} at {old['stored_at']}"
+    raise RevisionMismatch(
+        f"{operation['key']!r} in {operation['scope']!r} {how} meanwhile",
+        next="read it again, and store what is then right",
+        revision=0 if old is None else old["revision"],
+    )
 
 
 def store(state: State, operation: Operation) -> dict[str, Any]:
@@ -33,8 +48,7 @@ def store(state: State, operation: Operation) -> dict[str, Any]:
     canonical.check_value(operation["value"], state.policy["limits"]["value_bytes"])
     old = state.datum(scope, key)
     _check_expected(operation, old)
-    if operation["replaces"] != (None if old is None else old["store"]):
-        raise RevisionMismatch(f"{key!r} in {scope!r} was stored anew meanwhile", next="read it again")
+    _check_replaced(operation, old)
     state.put_datum(
         {
             "scope": scope,
@@ -50,20 +64,35 @@ def store(state: State, operation: Operation) -> dict[str, Any]:
 
 
 def delete(state: State, operation: Operation) -> dict[str, Any]:
-    """`data.delete`: scope, key, expect_revision (or None)."""
+    """`data.delete`: scope, key, expect_revision (or None), replaces (the id of the store that it deletes)."""
     old = state.datum(operation["scope"], operation["key"])
     _check_expected(operation, old)
     if old is None:
         raise NotFound(f"there is no {operation['key']!r} in {operation['scope']!r}", next="gitcoord data list SCOPE")
+    if "replaces" in operation:
+        _check_replaced(operation, old)
     state.drop_datum(operation["scope"], operation["key"])
     return {}
 
 
 def delete_scope(state: State, operation: Operation) -> dict[str, Any]:
-    """`data.delete_scope`: scope. Removes every key of exactly this scope, not of those below it."""
+    """`data.delete_scope`: scope, replaces (see `contents`). Removes every key of exactly this scope, of none below."""
     keys = state.keys(operation["scope"])
     if not keys:
         raise NotFound(f"there is no scope {operation['scope']!r}", next="gitcoord data scopes")
+    if operation.get("replaces") not in (None, contents(state, operation["scope"])):
+        raise RevisionMismatch(f"{operation['scope']!r} was stored into meanwhile", next="look at it again")
     for key in keys:
         state.drop_datum(operation["scope"], key)
     return {"deleted": len(keys)}
+
+
+def contents(state: State, scope: str) -> str:
+    """Return a digest of which stores a scope holds, by which a deletion names what it deletes."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for key in state.keys(scope):
+        datum = state.datum(scope, key)
+        digest.update(f"{key!r} {'' if datum is None else datum['store']}\n".encode())
+    return digest.hexdigest()

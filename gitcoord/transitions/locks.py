@@ -97,7 +97,8 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
         granted.append(lock)
     ttl_s = operation["ttl_s"]
     lease_s = record["lease_s"] if ttl_s is None else max(record["lease_s"], ttl_s)
-    state.put_session(cast("Session", {**record, "held": record["held"] + added, "lease_s": lease_s}))
+    record = cast("Session", {**record, "held": record["held"] + added, "lease_s": lease_s})
+    state.put_session(sessions.without_lost(record, {claim["key"] for claim in operation["claims"]}))
     return {"granted": granted, "beside": warnings}
 
 
@@ -180,31 +181,41 @@ def _granted(claim: Claim, old: Lock | None, operation: Operation) -> Lock:
 
 
 def release(state: State, operation: Operation) -> dict[str, Any]:
-    """`lock.release`: claims. Each must be the session's own."""
+    """`lock.release`: claims. Each must be the session's own; one that it lost in a merge is only forgotten."""
     released: list[Lock] = []
     _check_named(operation["claims"])
+    lost = {one["key"] for one in cast("Session", state.session(operation["session"])).get("lost", [])}
     for record in operation["claims"]:
         claim = claim_from(record)
         lock = state.lock(claim, operation["session"])
+        if lock is None and record["key"] in lost:
+            continue
         if lock is None:
             raise NotHolder(
                 f"{record['path']} is not locked by {operation['session']}", next=f"gitcoord locks {record['path']}"
             )
         state.drop_lock(claim, operation["session"])
         released.append(lock)
-    record_now = cast("Session", state.session(operation["session"]))
-    state.put_session(sessions.holding(record_now, -len(released)))
+    record_now = sessions.holding(cast("Session", state.session(operation["session"])), -len(released))
+    state.put_session(sessions.without_lost(record_now, {claim["key"] for claim in operation["claims"]}))
     return {"released": released}
 
 
+def _is_that_grant(lock: Lock, record: dict[str, Any], operation: Operation) -> bool:
+    """Tell whether a lock is the grant that an operation names; one that is replayed names it by its id."""
+    if "grant" in record and lock["grant"] != record["grant"]:
+        return False
+    return lock["token"] == record["token"] or (operation["replayed"] and "grant" in record)
+
+
 def _taken_away(state: State, operation: Operation, text: str) -> list[Lock]:
-    """Remove the locks that an operation names by claim, holder and token, and leave word with those who lost them."""
+    """Remove the locks that an operation names by claim, holder and grant, and leave word with those who lost them."""
     lost: list[Lock] = []
     _check_named(operation["locks"])
     for record in operation["locks"]:
         claim = claim_from(record)
         lock = state.lock(claim, record["session"])
-        if lock is None or lock["token"] != record["token"]:
+        if lock is None or not _is_that_grant(lock, record, operation):
             raise NotFound(f"{record['session']} holds {record['path']} no more", next="gitcoord locks")
         state.drop_lock(claim, lock["session"])
         lost.append(lock)

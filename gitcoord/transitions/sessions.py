@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from gitcoord import names
 from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken
-from gitcoord.model import Challenge, Lock, Operation, Session
+from gitcoord.model import Challenge, Lock, Lost, Operation, Session
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, cast
 
 _NOTICES_KEPT = 50
+_LOST_KEPT = 100
 _INTENT_BYTES = 500
 AGENT_BYTES = 100
 
@@ -55,7 +56,8 @@ def renew_actor(state: State, operation: Operation) -> None:
     """
     record = require(state, operation["session"], operation["incarnation"])
     fresh = _renewed(record, operation)
-    if operation.get("keeps_notices"):
+    # What is replayed was decided elsewhere, by somebody who could not have heard what stands here.
+    if operation.get("keeps_notices") or operation["replayed"]:
         fresh["notices"] = record["notices"]
     state.put_session(fresh)
 
@@ -63,6 +65,9 @@ def renew_actor(state: State, operation: Operation) -> None:
 def _renewed(record: Session, operation: Operation) -> Session:
     fresh = cast("Session", {**record, "clock": operation["clock"], "renewal": operation["id"], "notices": []})
     fresh.pop("challenges", None)
+    passed = clocks.elapsed_ms(record["clock"], operation["clock"])
+    if operation["replayed"] and passed is not None and passed < 0:
+        fresh["clock"] = record["clock"]  # a lease that was renewed later is not shortened
     return fresh
 
 
@@ -88,7 +93,7 @@ def _check_text(text: Any, limit: int, what: str) -> None:
 
 
 def start(state: State, operation: Operation) -> dict[str, Any]:
-    """`session.start`: session, agent, intent, machine_name, lease_s, process, proof, takeover.
+    """`session.start`: session, agent, intent, machine_name, clone, lease_s, process, proof, takeover.
 
     `takeover` is None, or the `incarnation` that is taken over and the `evidence` that it is gone.
     """
@@ -119,6 +124,7 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
             "agent": operation["agent"],
             "intent": operation["intent"],
             "machine_name": operation["machine_name"],
+            "clone": operation.get("clone", ""),
             "started_at": operation["clock"]["time"],
             "clock": operation["clock"],
             "renewal": operation["id"],
@@ -162,6 +168,8 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
         record = cast("Session", {**record, "intent": operation["intent"]})
     state.put_session(record)
     for other in operation["others"]:
+        if operation["replayed"] and not _stands(state, other):
+            continue  # it ended meanwhile; the rest is renewed all the same
         found = require(state, other["session"], other["incarnation"])
         if found["clock"]["machine"] != operation["clock"]["machine"]:
             raise Refused(f"session {other['session']} is of another machine and renews its own lease")
@@ -169,6 +177,11 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
         fresh["notices"] = found["notices"]
         state.put_session(fresh)
     return {}
+
+
+def _stands(state: State, other: dict[str, str]) -> bool:
+    record = state.session(other["session"])
+    return record is not None and record["incarnation"] == other["incarnation"]
 
 
 def resume(state: State, operation: Operation) -> dict[str, Any]:
@@ -234,6 +247,26 @@ def tell(state: State, session: str, notice_id: str, text: str, *, held: int) ->
         return
     notices = [*record["notices"], {"id": notice_id, "text": text}][-_NOTICES_KEPT:]
     state.put_session(holding(cast("Session", {**record, "notices": notices}), held))
+
+
+def lose(state: State, session: str, incarnation: str, lost: list[Lost]) -> None:
+    """Note on a session's record which locks it had counted on and was refused; its latest, at most so many."""
+    record = state.session(session)
+    if record is None or record["incarnation"] != incarnation or not lost:
+        return
+    fresh = without_lost(record, {one["key"] for one in lost})
+    fresh["lost"] = [*fresh.get("lost", []), *lost][-_LOST_KEPT:]
+    state.put_session(fresh)
+
+
+def without_lost(record: Session, keys: set[str]) -> Session:
+    """Return a session that no longer counts these claims as lost: it asked for them anew, or let them go."""
+    left = [one for one in record.get("lost", []) if one["key"] not in keys]
+    fresh = cast("Session", dict(record))
+    fresh.pop("lost", None)
+    if left:
+        fresh["lost"] = left
+    return fresh
 
 
 def holding(record: Session, added: int) -> Session:

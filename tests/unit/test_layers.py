@@ -21,7 +21,9 @@ LAYERS = (
     {"transitions", "replay"},
     {"store", "runtime", "locate", "config", "remote"},
     {"log"},
+    {"merge", "verify"},
     {"coordinator"},
+    {"sharing"},
     {"service"},
     {"cli", "mcp_server", "demo", "hooks", "__main__"},
 )

@@ -1,0 +1,210 @@
+"""From two tips of the log to the one order that both sides agree on: what is missing, and the merge that adds it.
+
+`order(commit)` is the order of its first parent with its own operations behind it; `order(merge)` is the order of its
+first parent, and then what the order of its second parent has and the first's has not, by id, in the second's order.
+The first parents of a tip are therefore the agreed order, and `git log --first-parent refs/coord` reads it.
+
+The laws (see `tests/property/test_merge_laws.py`): equal tips give the same commit, whoever merges, and where a side
+has nothing that the other lacks there is nothing to merge; every operation of both sides is found in the history, and
+is either in effect or recorded as refused; what an agreed tip refused is in effect at no later one.
+
+Reads the log and writes nothing; `write` hands the objects of a merge to whoever keeps them.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from gitcoord import render
+from gitcoord.errors import IntegrityFault
+from gitcoord.log import Commit
+from gitcoord.model import ClockReading, Header, Operation
+from gitcoord.model_time import parse_time
+from gitcoord.state import State
+from gitcoord.transitions.merging import MERGE, Origin, replay
+from gitcoord.tree import Sink
+from gitcoord.values import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Readable(Protocol):
+        """What is read of a log."""
+
+        def commit(self, oid: bytes) -> Commit:
+            """Return what a commit says of itself."""
+            ...
+
+        def state_at(self, oid: bytes) -> State:
+            """Return the state at a commit."""
+            ...
+
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_OURS, _THEIRS, _BOTH = 1, 2, 3
+
+
+class Sides(NamedTuple):
+    """The commits that only one of two tips has behind it; the tip itself included."""
+
+    ours: set[bytes]
+    theirs: set[bytes]
+
+
+class Merge(NamedTuple):
+    """A merge that was made and is on no ref yet."""
+
+    parents: tuple[bytes, bytes]
+    state: State
+
+    @property
+    def operation(self) -> Operation:
+        """The merge's own operation, which records what was refused."""
+        return self.state.header["operations"][0]
+
+
+def sides(log: Readable, ours: bytes, theirs: bytes) -> Sides:
+    """Return which commits are behind one tip only.
+
+    Walks from both tips towards the beginning, the largest revision first, and no further than where they meet.
+
+    Raises:
+        IntegrityFault: a commit's revision is not larger than its parents'.
+    """
+    found = Sides(set(), set())
+    flags: dict[bytes, int] = {}
+    queue: list[tuple[int, bytes]] = []
+    unmet = 0  # how many in the queue are behind one tip only
+
+    def reach(oid: bytes, flag: int, below: int | None) -> None:
+        nonlocal unmet
+        known = flags.get(oid, 0)
+        if known | flag == known:
+            return
+        if not known:
+            revision = log.commit(oid).revision
+            if below is not None and revision >= below:
+                raise IntegrityFault(
+                    f"commit {oid.hex()} has revision {revision}, and a child of it {below}",
+                    next="gitcoord doctor",
+                    commit=oid.hex(),
+                )
+            heapq.heappush(queue, (-revision, oid))
+        flags[oid] = known | flag
+        unmet += (flags[oid] != _BOTH) - (known not in (0, _BOTH))
+
+    reach(ours, _OURS, None)
+    reach(theirs, _THEIRS, None)
+    while unmet:
+        _, oid = heapq.heappop(queue)
+        flag = flags[oid]
+        unmet -= flag != _BOTH
+        if flag != _BOTH:
+            (found.ours if flag == _OURS else found.theirs).add(oid)
+        commit = log.commit(oid)
+        for parent in commit.parents:
+            reach(parent, flag, commit.revision)
+    return found
+
+
+def first_parents(log: Readable, tip: bytes, within: set[bytes]) -> list[bytes]:
+    """Return a tip and its first parents as far as they lie within a set of commits, the oldest first."""
+    found: list[bytes] = []
+    here: bytes | None = tip
+    while here is not None and here in within:
+        found.append(here)
+        parents = log.commit(here).parents
+        here = parents[0] if parents else None
+    return found[::-1]
+
+
+def missing(log: Readable, ours: bytes, theirs: bytes) -> list[Operation]:
+    """Return the operations that are in effect in the order of `theirs` and not in the order of `ours`, in theirs.
+
+    What a merge on their side refused stays refused: it is on record there, and is not among them.
+
+    Raises:
+        IntegrityFault: a commit cannot be read.
+    """
+    apart = sides(log, ours, theirs)
+    known = {operation["id"] for oid in apart.ours for operation in operations_of(log, oid)}
+    chain = [operations_of(log, oid) for oid in first_parents(log, theirs, apart.theirs)]
+    bodies: dict[str, Operation] = {}
+    if any(is_merge(operations) for operations in chain):
+        bodies = {op["id"]: op for oid in apart.theirs for op in operations_of(log, oid) if op["type"] != MERGE}
+    found: dict[str, Operation] = {}
+    for operations in chain:
+        placed = operations
+        if is_merge(operations):
+            placed = [bodies[done] for done in operations[0]["replayed"] if done in bodies]
+        for operation in placed:
+            if operation["id"] not in known and operation["type"] != "log.init":
+                found.setdefault(operation["id"], operation)
+    return list(found.values())
+
+
+def operations_of(log: Readable, oid: bytes) -> list[Operation]:
+    """Return the operations that a commit itself records; of a merge, its own one."""
+    return log.state_at(oid).header["operations"]
+
+
+def is_merge(operations: list[Operation]) -> bool:
+    """Tell whether these are what a merge records."""
+    return operations[0]["type"] == MERGE
+
+
+def merged(
+    log: Readable, ours: bytes, theirs: bytes, *, restores: str | None = None, adopts: str | None = None
+) -> Merge | None:
+    """Return the merge of two tips, or None where the second has nothing that the first lacks.
+
+    Args:
+        log: the log.
+        ours: the first parent: the tip whose order counts, as a rule the remote's.
+        theirs: the second parent, whose operations are replayed.
+        restores: the damage that it puts right.
+        adopts: the repository id of the other log, where the two began apart.
+
+    Raises:
+        IntegrityFault: something that had to be read cannot be, or the two are of different logs.
+    """
+    operations = missing(log, ours, theirs)
+    if not operations and restores is None:
+        return None
+    mine, other = log.state_at(ours), log.state_at(theirs).header
+    if mine.header["repository"] != other["repository"] and adopts is None:
+        raise IntegrityFault(
+            f"the two tips are of different logs: {mine.header['repository']} and {other['repository']}",
+            next="gitcoord sync --adopt",
+        )
+    origin = Origin(
+        _id_of(ours, theirs, restores, adopts),
+        _time_of(mine.header, other),
+        1 + max(log.commit(ours).revision, log.commit(theirs).revision),
+        restores,
+        adopts,
+    )
+    return Merge((ours, theirs), replay(mine, origin, operations))
+
+
+def write(merge: Merge, add: Sink) -> Commit:
+    """Hand every new object of a merge to `add`, and return its commit."""
+    tree = merge.state.write(add)
+    parents = list(merge.parents)
+    oid = add(b"commit", render.commit(tree, parents, merge.state.header))
+    return Commit(oid, tree, parents, merge.state.header["revision"])
+
+
+def _id_of(ours: bytes, theirs: bytes, restores: str | None, adopts: str | None) -> str:
+    """Return an id that follows from the parents: 26 characters, as other operations have them."""
+    import hashlib
+
+    seed = b"\0".join((ours, theirs, (restores or "").encode(), (adopts or "").encode()))
+    bits = int.from_bytes(hashlib.sha256(seed).digest()[:17], "big") >> 6
+    return "".join(_CROCKFORD[bits >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _time_of(ours: Header, theirs: Header) -> ClockReading:
+    """Return the later of two commits' times, as a reading that no machine's clock can be compared with."""
+    times = [header["operations"][0]["clock"]["time"] for header in (ours, theirs)]
+    return {"machine": "", "boot": "", "uptime_ms": 0, "time": max(times, key=parse_time)}

@@ -1,0 +1,148 @@
+"""The rule of merges: what another clone did is replayed on the state that the remote has, and judged anew.
+
+Two clones that wrote apart have two orders of operations. Their merge has one: all that its first parent (the remote's
+tip) has, in that order, and then what only its second parent has, in its own. Each of the latter is judged on the state
+that it now meets, at its own recorded time and for its own incarnation, as if it were done in this moment: what still
+holds takes effect, and gets the merge's revision as its token; what does not is refused, and the merge records it with
+the reason. So nothing disappears: every operation of both sides is in effect, or is on record as refused.
+
+An operation is replayed at most once on the way to any state, by its id, and what a merge refused is never taken up
+again by a later one. A session that lost a lock keeps a note of it (`lost`) until it asks anew or lets it go, and gets
+a notice with its next operation.
+
+Nothing of whoever merges goes into the result: author, id and time follow from the parents, so two clones that merge
+the same tips make the same commit.
+
+Sources: D. B. Terry et al., "Managing Update Conflicts in Bayou, a Weakly Connected Replicated Storage System", SOSP
+1995: operations are kept and done again in the agreed order, rather than states compared.
+"""
+
+from __future__ import annotations
+
+from gitcoord.errors import BadRequest, Refused
+from gitcoord.model import FORMAT, RULES, ClockReading, Lost, Operation
+from gitcoord.state import State
+from gitcoord.transitions import apply, sessions
+from gitcoord.values import Any, NamedTuple
+
+MERGE = "log.merge"
+AUTHOR = {"name": "gitcoord", "email": "merge@gitcoord.invalid"}
+
+# What nobody counts on in particular: a refusal of these is on record, and no session is told of it.
+_UNTOLD = frozenset({"lock.release", "session.end", "session.renew", "session.resume", "session.challenge"})
+_WHAT = {
+    "lock.acquire": "your lock on {paths}",
+    "lock.break": "your breaking of {paths}",
+    "lock.expire": "your expiry of {paths}",
+    "data.store": "your store of {key} in {scope}",
+    "data.delete": "your deletion of {key} in {scope}",
+    "data.delete_scope": "your deletion of {scope}",
+}
+
+
+class Origin(NamedTuple):
+    """What of a merge follows from its parents alone.
+
+    Attributes:
+        id: the merge's id.
+        clock: its time: the later one of its parents'. No rule looks at it.
+        revision: one more than the larger of its parents'.
+        restores: the name of the damage that it puts right, where it does; None in the ordinary course.
+        adopts: the repository id of another log that it takes in, where it does.
+    """
+
+    id: str
+    clock: ClockReading
+    revision: int
+    restores: str | None = None
+    adopts: str | None = None
+
+
+def replay(state: State, origin: Origin, operations: list[Operation]) -> State:
+    """Return the state of a merge.
+
+    Args:
+        state: the first parent's; not changed.
+        origin: what follows from the parents.
+        operations: what the first parent's order lacks of the second's, in the second's order.
+
+    Raises:
+        UnsupportedFormat: an operation of a kind that these rules do not know.
+        IntegrityFault: a record that had to be read cannot be.
+    """
+    repository = state.header["repository"]
+    done: list[str] = []
+    refused: list[dict[str, Any]] = []
+    work = state.fork()
+    for operation in operations:
+        attempt = work.fork()
+        try:
+            apply(attempt, operation, origin.revision, replayed=True)
+        except (Refused, BadRequest) as refusal:
+            refused.append(_refusal(operation, refusal))
+            _tell(work, operation, refusal)
+        else:
+            work = attempt
+            done.append(operation["id"])
+    merge: Operation = {
+        "id": origin.id,
+        "type": MERGE,
+        "author": AUTHOR,
+        "clock": origin.clock,
+        "replayed": done,
+        "refused": refused,
+        "restores": origin.restores,
+        "adopts": origin.adopts,
+    }
+    work.header = {
+        "format": FORMAT,
+        "rules": RULES,
+        "repository": repository,
+        "revision": origin.revision,
+        "operations": [merge],
+    }
+    return work
+
+
+def _refusal(operation: Operation, refusal: Refused | BadRequest) -> dict[str, Any]:
+    return {
+        "id": operation["id"],
+        "type": operation["type"],
+        "session": operation["session"],
+        "incarnation": operation["incarnation"],
+        "claims": operation.get("claims", []),
+        "code": refusal.code,
+        "message": refusal.message,
+    }
+
+
+def _tell(state: State, operation: Operation, refusal: Refused | BadRequest) -> None:
+    """Leave word with the session whose operation is refused, and a note of the locks that it counted on."""
+    session, incarnation = operation["session"], operation["incarnation"]
+    record = state.session(session)
+    if operation["type"] in _UNTOLD or record is None or record["incarnation"] != incarnation:
+        return
+    what = described(operation)
+    text = f"{what} of {operation['clock']['time']}, made without the remote, is refused after all: {refusal.message}"
+    sessions.tell(state, session, operation["id"], text, held=0)
+    if operation["type"] == "lock.acquire":
+        sessions.lose(state, session, incarnation, _lost(state, operation, refusal.message))
+
+
+def _lost(state: State, operation: Operation, why: str) -> list[Lost]:
+    from gitcoord.transitions.locks import claim_from
+
+    return [
+        {"path": claim["path"], "key": claim["key"], "kind": claim["kind"], "grant": operation["id"], "why": why}
+        for claim in operation["claims"]
+        if state.lock(claim_from(claim), operation["session"]) is None
+    ]
+
+
+def described(operation: Operation) -> str:
+    """Return what an operation was, in the words of a message to its session."""
+    named = operation.get("claims") or operation.get("locks") or []
+    paths = ", ".join(record["path"] for record in named[:5])
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    template = _WHAT.get(operation["type"], "your operation " + operation["type"])
+    return template.format(paths=paths + more, scope=operation.get("scope"), key=operation.get("key"))
