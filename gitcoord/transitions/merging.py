@@ -141,8 +141,8 @@ def _lost(state: State, operation: Operation, why: str) -> list[Lost]:
 
 def described(operation: Operation) -> str:
     """Return what an operation was, in the words of a message to its session."""
-    named = operation.get("claims") or operation.get("locks") or []
+    named: list[dict[str, str]] = operation.get("claims") or operation.get("locks") or []
     paths = ", ".join(record["path"] for record in named[:5])
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-    template = _WHAT.get(operation["type"], "your operation " + operation["type"])
+    template = _WHAT.get(operation["type"]) or f"your operation {operation['type']}"
     return template.format(paths=paths + more, scope=operation.get("scope"), key=operation.get("key"))

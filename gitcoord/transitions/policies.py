@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.errors import BadRequest
-from gitcoord.model import Operation
+from gitcoord.model import Confirms, Operation
 from gitcoord.state import State
 from gitcoord.values import Any
 
@@ -12,7 +12,7 @@ _TEXT_BYTES = 1000
 
 def share(state: State, operation: Operation) -> dict[str, Any]:
     """`log.share`: remote, ref, url. From now on that remote confirms; each clone knows it under a name of its own."""
-    named = {field: operation[field] for field in ("remote", "ref", "url")}
+    named: Confirms = {"remote": operation["remote"], "ref": operation["ref"], "url": operation["url"]}
     for field, text in named.items():
         if type(text) is not str or not text.isprintable() or len(text.encode()) > _TEXT_BYTES:
             raise BadRequest(f"the {field} must be printable text of at most {_TEXT_BYTES} bytes")
