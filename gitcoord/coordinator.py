@@ -70,11 +70,11 @@ class _Turn:
     without it, and the compare-and-swap alone decides, as it always does.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience_s: float = _PATIENCE_S) -> None:
         """Use the lock file at this path."""
         self._guard = threading.Lock()
         self._lock = OsLock(path)
-        self._patience_s = _PATIENCE_S
+        self._longest_s = self._patience_s = patience_s
 
     def __enter__(self) -> bool:
         """Wait for the turn; False where it did not come."""
@@ -82,7 +82,7 @@ class _Turn:
         got = False
         try:
             got = self._lock.acquire_within(self._patience_s)
-            self._patience_s = _PATIENCE_S if got else _IMPATIENCE_S
+            self._patience_s = self._longest_s if got else _IMPATIENCE_S
         except BaseException:
             self._guard.release()
             raise
@@ -102,16 +102,26 @@ class Coordinator(Log):
         clock: who tells the time.
         durable: whether objects and the ref are synced before an answer; without it a power cut may lose
             what was acknowledged, a killed process still loses nothing.
+        files: how the names of its files in the runtime directory begin, so that two chains can be built side by side.
+        patience_s: how long a turn is waited for before the one who has it counts as stopped.
     """
 
-    def __init__(self, repository: Repository, clock: Clock, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        clock: Clock,
+        *,
+        durable: bool = True,
+        files: str = "",
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
         """Open; reads nothing yet."""
         super().__init__(repository, durable=durable)
         self.clock = clock
-        self._pending = PendingFile(repository.runtime)
+        self._pending = PendingFile(repository.runtime, f"{files}pending")
         self._looked_at_alias = False
-        self._build_turn = _Turn(f"{repository.runtime}/build.lock")
-        self._publish_turn = _Turn(f"{repository.runtime}/publish.lock")
+        self._build_turn = _Turn(f"{repository.runtime}/{files}build.lock")
+        self._publish_turn = _Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
 
     # -- writing
 
@@ -238,6 +248,23 @@ class Coordinator(Log):
             message=f"coord: {message or render.subject(operation)}",
             alone=alone,
         )
+
+    def move(self, old: bytes | None, new: bytes, message: str) -> bool:
+        """Let the ref be another commit, whose objects are all here; False where it is not at `old`.
+
+        What is built on the old tip and not published never will be; its writers decide again.
+
+        Args:
+            old: what the ref holds; None where it must not exist.
+            new: what it is to hold.
+            message: for the reflog.
+
+        Raises:
+            CoordError: the store failed.
+        """
+        operation = self.state_at(new).header["operations"][0]
+        with self._publish_turn as ordered:
+            return self._swap(old, new, operation, message, alone=not ordered)
 
     def _chain_with(self, target: bytes, tip: bytes) -> Pending | None:
         """Return the chain beyond the tip that holds a commit; where there is none, let there be no chain at all.

@@ -53,9 +53,9 @@ class PendingFile:
     a write sees that by the checksum and reads again.
     """
 
-    def __init__(self, runtime: str) -> None:
-        """Use `pending` in this runtime directory."""
-        self._path = os.path.join(runtime, "pending")
+    def __init__(self, runtime: str, name: str = "pending") -> None:
+        """Use the file of this name in this runtime directory."""
+        self._path = os.path.join(runtime, name)
 
     def read(self, now: Stamp, *, however_old: bool = False) -> Pending | None:
         """Return the chain as it was written, or None where there is none to be believed.
