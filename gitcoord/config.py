@@ -75,6 +75,7 @@ class EnvSettings(NamedTuple):
     harness_session: str | None = None
     no_color: bool = False
     durable: bool | None = None
+    offline: bool | None = None
     user_name: str | None = None
     user_email: str | None = None
     fallback_email: str | None = None
@@ -166,6 +167,7 @@ def read_environment(env: Mapping[str, str] | None = None) -> EnvSettings:
         harness_session=harness[1],
         no_color=bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb",
         durable=_parse_switch(env.get("GITCOORD_FSYNC")),
+        offline=_parse_switch(env.get("GITCOORD_OFFLINE")),
         user_name=env.get("GIT_AUTHOR_NAME") or None,
         user_email=env.get("GIT_AUTHOR_EMAIL") or None,
         fallback_email=env.get("EMAIL") or None,

@@ -48,7 +48,7 @@ class Receipt(NamedTuple):
     state: State
 
 
-class _Built(NamedTuple):
+class Built(NamedTuple):
     """What one attempt came to: commits that wait to be published, or a refusal that rests on such.
 
     `chain` is what the target ends, as it was built; `alone` says that nobody else knows of it.
@@ -59,6 +59,7 @@ class _Built(NamedTuple):
     revision: int
     refusal: Refused | None
     published: bool
+    began: Stamp
     chain: Pending | None = None
     alone: bool = False
 
@@ -152,7 +153,7 @@ class Coordinator(Log):
             f"{LOG_REF} moved under {_TRIES} attempts in a row", next="see what else writes it: git reflog refs/coord"
         )
 
-    def _build(self, plan: Plan) -> _Built:
+    def _build(self, plan: Plan) -> Built:
         with self._build_turn as ordered:
             now = self.clock.stamp()
             tip = self.tip()
@@ -168,15 +169,15 @@ class Coordinator(Log):
                 work = state.fork()
                 made = [(operation, *self._next(work, operation)) for operation in operations]
             except Refused as refusal:
-                return _Built(nothing, base, self.commit(base).revision, refusal, base == tip)
+                return Built(nothing, base, self.commit(base).revision, refusal, base == tip, now)
             if not made:
-                return _Built(nothing, base, self.commit(base).revision, None, base == tip)
+                return Built(nothing, base, self.commit(base).revision, None, base == tip, now)
             chain = self._written(pending, made)
             if ordered:
                 self._pending.write(chain, self.clock.stamp())
             last = made[-1]
             receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
-            return _Built(receipt, chain.head, last[2], None, published=False, chain=chain, alone=not ordered)
+            return Built(receipt, chain.head, last[2], None, False, now, chain, alone=not ordered)
 
     @staticmethod
     def _next(work: State, operation: Operation) -> tuple[Facts, int, State]:
@@ -195,7 +196,7 @@ class Coordinator(Log):
             chain, files = (*chain, parent), (*files, tuple(batch.paths))
         return Pending(pending.base, chain, files)
 
-    def _publish(self, built: _Built) -> bool:
+    def _publish(self, built: Built) -> bool:
         """Let the ref reach a built commit. False: it never will.
 
         Raises:
@@ -221,7 +222,7 @@ class Coordinator(Log):
                 )
             return False
 
-    def _moved(self, built: _Built, tip: bytes, *, ordered: bool) -> bool:
+    def _moved(self, built: Built, tip: bytes, *, ordered: bool) -> bool:
         """Sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
         if built.chain is not None and (built.alone or not ordered):
             pending = built.chain.after(tip)
@@ -229,12 +230,16 @@ class Coordinator(Log):
             pending = self._chain_with(built.target, tip)
         if pending is None or built.target not in pending.commits:
             return False
-        self.objects.sync([path for paths in pending.files for path in paths])
+        self._settle_objects(pending)
         operation = self.state_at(pending.head).header["operations"][0]
         if self._swap(tip, pending.head, operation, alone=not ordered):
             return True
         self._drop_pending()
         return self._contains(self.tip(), built.target, built.revision)
+
+    def _settle_objects(self, chain: Pending) -> None:
+        """Bring all objects of a chain's commits to where every git finds them, and to the disk."""
+        self.objects.sync([path for paths in chain.files for path in paths])
 
     def _swap(
         self, old: bytes | None, new: bytes, operation: Operation, message: str = "", *, alone: bool = False

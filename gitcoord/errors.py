@@ -170,6 +170,18 @@ class UnsupportedFormat(IntegrityFault):
     code = "unsupported_format"
 
 
+class RemoteDamaged(IntegrityFault):
+    """The log on the remote is not what it was, and it is not for this program to put that right by itself."""
+
+    code = "remote_damaged"
+
+
+class UnrelatedLogs(IntegrityFault):
+    """The remote holds the log of another repository id than this clone's: the two began apart."""
+
+    code = "unrelated_logs"
+
+
 class RemoteFault(CoordError):
     """A remote was not reached, did not confirm, or its answer was lost."""
 

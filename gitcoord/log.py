@@ -51,6 +51,11 @@ class Log:
         self._records = Records()
         self._commits: dict[bytes, Commit] = {}
 
+    def share_with(self, other: Log) -> None:
+        """Know what another log of the same repository knows: objects, parsed trees, records, commits."""
+        self.objects, self.ref = other.objects, other.ref
+        self._nodes, self._records, self._commits = other._nodes, other._records, other._commits
+
     def tip(self) -> bytes:
         """Return the newest commit of the log, at the cost of one ref look-up.
 
@@ -99,5 +104,5 @@ class Log:
     def keep(self, commit: Commit) -> None:
         """Remember a commit that was just written."""
         if len(self._commits) >= _COMMITS_KEPT:
-            self._commits = {}
+            self._commits.clear()
         self._commits[commit.oid] = commit

@@ -108,7 +108,7 @@ def _merge(operation: Operation) -> str:
 _SUBJECTS: dict[str, Callable[[Operation], str]] = {
     "log.init": lambda op: f"init: log {op['repository']}",
     "log.merge": _merge,
-    "log.share": lambda op: f"share: confirmed by {visible(op['remote'])} ({op['session']})",
+    "log.share": lambda op: f"share: confirmed by {visible(op['remote'])} ({ident(op['author'])})",
     "session.start": _start,
     "session.end": lambda op: f"sign-off: {op['session']}",
     "session.renew": _renewal,

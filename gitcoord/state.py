@@ -73,11 +73,18 @@ def _is_sound(lock: Lock) -> bool:
 
 
 class State:
-    """The state at one commit, or what operations make of it. `fork` before changing what others may look at."""
+    """The state at one commit, or what operations make of it. `fork` before changing what others may look at.
+
+    Attributes:
+        tree: the tree that it is read from.
+        agreed: in a clone that shares, the state that the remote was last seen to have, for those who show this one;
+            no rule looks at it.
+    """
 
     def __init__(self, cache: NodeCache, root: bytes | None, known: Records) -> None:
         """Look at the tree with id `root`; None is the state before the first operation."""
         self.tree = Tree(cache, root)
+        self.agreed: State | None = None
         self._cache = cache
         self._records = known
 
@@ -85,6 +92,7 @@ class State:
         """Return an independent copy."""
         copy = State(self._cache, None, self._records)
         copy.tree = self.tree.fork()
+        copy.agreed = self.agreed
         return copy
 
     def write(self, add: Sink) -> bytes:

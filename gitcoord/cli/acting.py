@@ -52,7 +52,10 @@ def open_desk(args: Arguments) -> Desk:
 
     start = start_of(args)
     agent = config.read_environment().harness or "command line"
-    return service.open_desk(start, session=who(args), hint=agent, process=False, base=start)
+    chosen = args.session is not None or config.read_environment().session is not None
+    desk = service.open_desk(start, session=who(args), hint=agent, process=False, base=start, may_number=not chosen)
+    desk.offline = bool(getattr(args, "offline", False))
+    return desk
 
 
 def who(args: Arguments) -> str:

@@ -7,7 +7,7 @@ import os
 from gitcoord.cli import acting
 from gitcoord.cli.parsing import Parser, add_common
 from gitcoord.cli.text import visible
-from gitcoord.errors import CoordError
+from gitcoord.errors import BadRequest, CoordError
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ _PATH_LIMIT = 4096
 def add_init(parser: Parser) -> None:
     """Declare the arguments of `init`."""
     parser.add_argument("dir", metavar="DIR", nargs="?", default="", help="a directory of the repository")
+    parser.add_argument("--remote", metavar="NAME", help="share the log with this remote: it then confirms locks")
+    parser.add_argument("--branch", action="store_true", help="keep it there as a branch, where no other ref is taken")
+    parser.add_argument("--adopt", action="store_true", help="take this log over into one there that began apart")
     parser.add_argument("--local", action="store_true", help="do not look whether the remote has a log already")
+    parser.examples("gitcoord init", "gitcoord init --remote origin")
     add_common(parser, acts=False)
     parser.set_defaults(run=_run)
 
@@ -28,7 +32,12 @@ def _run(args: argparse.Namespace) -> int:
     from gitcoord import service
 
     try:
-        answer = service.initialise(os.path.join(acting.start_of(args), args.dir))
+        if args.local and args.remote:
+            raise BadRequest("--local and --remote contradict each other", next="leave one out")
+        if (args.branch or args.adopt) and not args.remote:
+            raise BadRequest("--branch and --adopt say how to share with a remote", next="add --remote NAME")
+        start = os.path.join(acting.start_of(args), args.dir)
+        answer = service.initialise(start, remote=args.remote, branch=args.branch, local=args.local, adopt=args.adopt)
     except CoordError as error:
         answer = acting.failure(error, "ok")
     return acting.report(args, answer, _show)
@@ -36,8 +45,19 @@ def _run(args: argparse.Namespace) -> int:
 
 def _show(answer: acting.Answer) -> None:
     done = "made" if answer.get("created") else "there already; nothing was changed"
+    if answer.get("joined"):
+        done = "joined; it was on the remote"
     print(f"log        {visible(answer.get('ref'))} ({done})")
     print(f"repository {visible(answer.get('repository'))}")
     print(f"runtime    {visible(answer.get('runtime'), _PATH_LIMIT)}")
+    show_sharing(answer.get("sharing"))
     if answer.get("next"):
         acting.complain(f"next: {visible(answer['next'], 1000)}")
+
+
+def show_sharing(sharing: acting.Answer | None) -> None:
+    """Print what is shared with whom."""
+    if sharing:
+        where = f"{visible(sharing.get('remote'))} ({visible(sharing.get('url'), _PATH_LIMIT)})"
+        done = "published as" if sharing.get("published") else "is there as"
+        print(f"remote     {where}; the log {done} {visible(sharing.get('ref'))} and confirms locks from now on")

@@ -14,7 +14,7 @@ import os
 
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.runtime.files import parse_object, write_whole
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 
 DEFAULT_REF = "refs/gitcoord/main"
 BRANCH_REF = "refs/heads/gitcoord"
@@ -114,7 +114,7 @@ def read_contact(runtime: str) -> Contact:
     found = _read(os.path.join(runtime, "contact"))
     try:
         tip = None if found.get("tip") is None else bytes.fromhex(found["tip"])
-        events = tuple(event for event in found.get("events", ()) if isinstance(event, dict))
+        events = tuple(event for event in cast("list[dict[str, Any]]", found.get("events", [])) if "event" in event)
         return Contact(tip, _moment(found, "reached"), _moment(found, "failed"), events, int(found.get("local", 0)))
     except (ValueError, TypeError):
         return Contact()

@@ -12,11 +12,13 @@ from gitcoord.values import Any
 __all__ = ["Desk", "doctor", "initialise", "open_desk"]
 
 
-def initialise(start: str) -> dict[str, Any]:
-    """Make the log of the repository around a directory; see `gitcoord.service.setup`."""
+def initialise(
+    start: str, *, remote: str | None = None, branch: bool = False, local: bool = False, adopt: bool = False
+) -> dict[str, Any]:
+    """Make the log of the repository around a directory, or join its remote's; see `gitcoord.service.setup`."""
     from gitcoord.service import setup
 
-    return setup.initialise(start)
+    return setup.initialise(start, remote=remote, branch=branch, local=local, adopt=adopt)
 
 
 def doctor(start: str, *, fix: bool = False) -> dict[str, Any]:

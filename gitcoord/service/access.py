@@ -8,13 +8,16 @@ from gitcoord import config
 from gitcoord.locate import Place
 from gitcoord.log import Log
 from gitcoord.runtime.machine import Clock, SystemClock
+from gitcoord.runtime.shared import read_contact, read_shared
 from gitcoord.service.project import repository_config
 from gitcoord.store.repository import Repository, find_repository, worktree_roots
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gitcoord.coordinator import Coordinator
+    from gitcoord.coordinator import Coordinator, Plan, Receipt
     from gitcoord.model_time import Stamp
+    from gitcoord.runtime.shared import Shared
+    from gitcoord.sharing.sharer import Sharer
     from gitcoord.state import State
 
 _NO = ("false", "no", "off", "0")
@@ -31,6 +34,7 @@ class Access:
 
     Attributes:
         log: for reading; the coordinator itself once there is one.
+        publishes_later: somebody beside the verbs brings to the remote what is written here (see `gitcoord.sharing`).
     """
 
     def __init__(self, repository: Repository, place: Place, clock: Clock, *, durable: bool) -> None:
@@ -40,8 +44,11 @@ class Access:
         self._seen = _worktrees_changed(repository)
         self.clock = clock
         self.log: Log = Log(repository, durable=durable)
+        self.publishes_later = False
         self._durable = durable
         self._coordinator: Coordinator | None = None
+        self._sharer: Sharer | None = None
+        self._shared: Shared | None = None
 
     @property
     def place(self) -> Place:
@@ -66,9 +73,63 @@ class Access:
             self.log = self._coordinator
         return self._coordinator
 
+    @property
+    def shared(self) -> Shared | None:
+        """The remote that confirms; None where this clone shares with nobody. Costs one look for a file."""
+        return read_shared(self.runtime)
+
+    @property
+    def sharer(self) -> Sharer | None:
+        """The door for writing in a clone that shares; None in one that does not."""
+        shared = self.shared
+        if shared is None:
+            return None
+        if self._sharer is None or shared != self._shared:
+            from gitcoord.service.remotes import open_sharer
+
+            self._sharer, self._shared = open_sharer(self, shared), shared
+        return self._sharer
+
+    def submit(self, plan: Plan, *, offline: bool = False) -> Receipt:
+        """Let a plan's operations take effect, through whoever decides about them.
+
+        Args:
+            plan: as `Coordinator.submit` has it.
+            offline: in a clone that shares: write here only, provisionally.
+
+        Raises:
+            CoordError: as `Coordinator.submit` and `Sharer.submit` have it.
+        """
+        sharer = self.sharer
+        if sharer is None:
+            return self.coordinator.submit(plan)
+        receipt = sharer.submit(plan, offline=offline or self.is_offline)
+        receipt.state.agreed = sharer.agreed()
+        return receipt
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it is set that this clone does without its remote: `GITCOORD_OFFLINE`, `gitcoord.offline`."""
+        said = config.read_environment().offline
+        return said if said is not None else self.is_set("gitcoord.offline", default=False)
+
+    def is_set(self, name: str, *, default: bool) -> bool:
+        """Return what the repository's own configuration says of a switch.
+
+        Args:
+            name: the key, in lower case.
+            default: where it says nothing.
+        """
+        said = repository_config(self.repository).get(name, "").lower()
+        return default if not said else said not in _NO
+
     def state(self) -> State:
         """Return the state at the tip, for looking only."""
-        return self.log.snapshot().state
+        state = self.log.snapshot().state
+        if self.shared is not None:
+            seen = read_contact(self.runtime).tip
+            state.agreed = self.log.first_state() if seen is None else self.log.state_at(seen)
+        return state
 
     def now(self) -> Stamp:
         """Return what the clocks say."""

@@ -7,6 +7,7 @@ from _thread import RLock
 
 from gitcoord import names
 from gitcoord.errors import SessionEnded, SessionTaken, UnknownSession
+from gitcoord.runtime.clone import clone_id
 from gitcoord.transitions import clocks
 from gitcoord.transitions.sessions import AGENT_BYTES
 from gitcoord.values import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -54,11 +55,15 @@ class Callers:
         wished: the session id that this caller is meant to have, or None to be given one.
         hint: the client's own name, from which an id is made.
         process: whether a process stands behind the session, so that its life can be proved.
+        may_number: nobody chose the wished id: where another clone has it, this one takes it with a number behind.
     """
 
-    def __init__(self, access: Access, *, wished: str | None, hint: str, process: bool) -> None:
+    def __init__(
+        self, access: Access, *, wished: str | None, hint: str, process: bool, may_number: bool = False
+    ) -> None:
         """Begin without a session."""
         self._access = access
+        self._may_number = may_number
         self.wished = wished
         self.hint = hint
         self.process = process
@@ -132,6 +137,7 @@ class Callers:
         """
         from gitcoord.runtime.machine import machine_name
 
+        self.settle(state)
         wished = self.wished if session is None else session
         name = self._lowest_free(state) if wished is None else wished
         names.check_session_id(name)
@@ -146,6 +152,7 @@ class Callers:
             "agent": _clipped(self.hint),
             "intent": intent,
             "machine_name": machine_name(),
+            "clone": clone_id(self._access.runtime),
             "lease_s": limits["lease_process_s"] if self.process else limits["lease_command_s"],
             "process": self.process,
             "proof": None if sign_on.life is None else sign_on.life.proof,
@@ -199,6 +206,21 @@ class Callers:
 
     # -- acting
 
+    def settle(self, state: State) -> None:
+        """Wish for an id with a number behind it where another clone has the one that follows from user and host."""
+        if not self._may_number or self.own is not None or self.wished is None:
+            return
+        base, number = self.wished, 1
+        while (record := state.session(self.wished)) is not None and not self.is_of_this_clone(record):
+            number += 1
+            self.wished = f"{base}-{number}"
+
+    def is_of_this_clone(self, record: Session) -> bool:
+        """Tell whether a session was begun in this clone, on this machine."""
+        clone = record.get("clone", "")
+        here = self._access.now().machine
+        return record["clock"]["machine"] == here and (not clone or clone == clone_id(self._access.runtime))
+
     def name_of(self, session: str | None) -> str | None:
         """Return the id of the session that a verb is about; None where the caller has not signed on."""
         if session is not None:
@@ -212,6 +234,7 @@ class Callers:
             SessionEnded: the desk's own session is over; once that is said (`ended`), the desk has none.
             SessionTaken: the named session is of another machine.
         """
+        self.settle(state)
         own = self.own
         name = self.name_of(session)
         if name is None:
@@ -223,10 +246,11 @@ class Callers:
             return Actor(name, own.incarnation, record["author"], [])
         if record is None:
             return None
-        if record["clock"]["machine"] != now.machine:
+        if not self.is_of_this_clone(record):
+            where = "on another machine" if record["clock"]["machine"] != now.machine else "in another clone"
             raise SessionTaken(
-                f"session {name} is at work on another machine ({record['machine_name']})",
-                next="act as a session of this machine, or sign on under another id",
+                f"session {name} is at work {where} ({record['machine_name']})",
+                next="act as a session of this clone, or sign on under another id: --session ID",
                 session=name,
                 since=record["started_at"],
             )

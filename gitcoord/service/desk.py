@@ -34,6 +34,7 @@ def open_desk(
     process: bool = False,
     base: str | None = None,
     clock: Clock | None = None,
+    may_number: bool = False,
 ) -> Desk:
     """Open a desk in the repository around a directory.
 
@@ -44,16 +45,20 @@ def open_desk(
         process: whether this process stands behind the session, for as long as it lives.
         base: what relative paths are relative to; None is the worktree's root.
         clock: who tells the time.
+        may_number: nobody chose the session id; where another clone has it, a number is put behind.
 
     Raises:
         NotARepository: there is no repository, or one that gitcoord cannot work in.
     """
     access = open_access(start, base, clock)
-    return Desk(access, Callers(access, wished=session, hint=hint, process=process))
+    return Desk(access, Callers(access, wished=session, hint=hint, process=process, may_number=may_number))
 
 
 class Desk:
     """Answers for one caller. Safe for several threads.
+
+    In a clone that shares, what needs the remote's agreement is done once the remote has it; with `offline`, and in a
+    `lock_files` that says so, it is provisional. What needs none is brought to the remote afterwards.
 
     Every verb returns a dict of the public surface. What went wrong is in `error` (`code`, `message`, `next`), with
     the verb's own `granted`, `ok`, `found` or `deleted` false; `notices` is there when there is news for the session.
@@ -63,6 +68,7 @@ class Desk:
         """Use an opened repository and the identities of one caller."""
         self.access = access
         self.callers = callers
+        self.offline = False
 
     # -- how verbs become answers
 
@@ -82,7 +88,7 @@ class Desk:
                 self.callers.ended(error)
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
-            self._collect_news(session, notices)
+            self.collect_news(notices, session)
         if notices:
             answer["notices"] = notices
         return answer
@@ -90,17 +96,19 @@ class Desk:
     def _reading(self, verdict: str, verb: Callable[[State, Stamp], View], session: str | None = None) -> View:
         def run(notices: list[str]) -> View:
             state = self.access.state()
+            self.callers.settle(state)
             answer = verb(state, self.access.now())
             self._add_news(state, session, notices)
             return answer
 
         return self._answered(verdict, session, run)
 
-    def _collect_news(self, session: str | None, notices: list[str]) -> None:
+    def collect_news(self, notices: list[str], session: str | None = None) -> None:
+        """Add the news for a session; where it cannot be read, the answer itself is about to tell what is wrong."""
         try:
             self._add_news(self.access.state(), session, notices)
         except CoordError:
-            return  # the answer is about to tell what is wrong
+            return
 
     def _add_news(self, state: State, session: str | None, notices: list[str]) -> None:
         name = self.callers.name_of(session)
@@ -118,12 +126,18 @@ class Desk:
         standing = self.callers.standing_actor(self.access.state(), session, self.access.now())
         return self.callers.prepare() if standing is None else None
 
-    def submit(self, plan: Plan, notices: list[str], said: list[Actor]) -> Receipt:
+    def submit(self, plan: Plan, notices: list[str], said: list[Actor], *, offline: bool = False) -> Receipt:
         """Submit a plan that needs no sign-on; deliver the news that its operation clears."""
-        return self._submitted(plan, notices, said, None)
+        return self._submitted(plan, notices, said, None, offline=offline)
 
     def submit_signed_on(
-        self, make_plan: Callable[[SignOn | None], Plan], session: str | None, notices: list[str], said: list[Actor]
+        self,
+        make_plan: Callable[[SignOn | None], Plan],
+        session: str | None,
+        notices: list[str],
+        said: list[Actor],
+        *,
+        offline: bool = False,
     ) -> Receipt:
         """Submit a plan, signing on first if its actor has to; deliver the news that its operation clears.
 
@@ -132,14 +146,17 @@ class Desk:
             session: as whom the caller wants to act.
             notices: takes the news.
             said: where the plan notes as whom it acts.
+            offline: do without the remote's agreement.
         """
         with self.callers.signing:
             sign_on = self._prepared(session)
             if sign_on is not None:
-                return self._submitted(make_plan(sign_on), notices, said, sign_on)
-        return self.submit(make_plan(None), notices, said)
+                return self._submitted(make_plan(sign_on), notices, said, sign_on, offline=offline)
+        return self.submit(make_plan(None), notices, said, offline=offline)
 
-    def _submitted(self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None) -> Receipt:
+    def _submitted(
+        self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None, *, offline: bool
+    ) -> Receipt:
         heard_of: list[Session] = []
 
         def heard(state: State, now: Stamp) -> list[dict[str, Any]]:
@@ -150,7 +167,7 @@ class Desk:
 
         used = False
         try:
-            receipt = self.access.coordinator.submit(heard)
+            receipt = self.access.submit(heard, offline=offline or self.offline)
             used = sign_on is not None and any(op["id"] == sign_on.id for op in receipt.operations)
         finally:
             if sign_on is not None and not used:
@@ -158,7 +175,16 @@ class Desk:
         if sign_on is not None and used:
             self._adopt(receipt, sign_on)
         news.settle(lambda: self._after(receipt, heard_of, notices, said), notices)
+        if receipt.operations and not (offline or self.offline):
+            self.publish(notices)
         return receipt
+
+    def publish(self, notices: list[str]) -> None:
+        """Bring to the remote what was written here, unless somebody beside the verbs does; say why where it fails."""
+        if self.access.shared is not None and not self.access.publishes_later:
+            from gitcoord.service import remotes
+
+            notices.extend(remotes.published(self.access))
 
     def _after(self, receipt: Receipt, heard_of: list[Session], notices: list[str], said: list[Actor]) -> None:
         """Deliver and leave news, and note who acted."""
@@ -239,7 +265,7 @@ class Desk:
         ttl_s: int | None = None,
         wait_s: float | None = None,
         resource: bool = False,
-        offline: bool = False,  # noqa: ARG002 - means something once a remote confirms
+        offline: bool = False,
         session: str | None = None,
         cancelled: Cancelled | None = None,
     ) -> View:
@@ -252,13 +278,13 @@ class Desk:
             ttl_s: whole seconds after which the lock ends; None lets it live with the session's lease.
             wait_s: seconds to wait for it at most; None does not wait.
             resource: `files` are names of resources, not paths.
-            offline: accepted for clones that share; here nothing but this clone decides.
+            offline: in a clone that shares, grant provisionally, without the remote.
             session: act as this session.
             cancelled: asked while waiting; true calls the wait off.
         """
         from gitcoord.service import locking
 
-        request = locking.Request(files, mode, reason, ttl_s, wait_s, resource, session, cancelled)
+        request = locking.Request(files, mode, reason, ttl_s, wait_s, resource, session, cancelled, offline)
         return self._answered("granted", session, lambda notices: locking.lock(self, request, notices))
 
     def unlock_files(
@@ -419,6 +445,28 @@ class Desk:
 
         return self._reading("", lambda state, now: status.status(self, state, now, session), session)
 
+    # -- the remote
+
+    def sync(self, adopt: bool = False) -> View:
+        """Meet the remote: take in what is new there, bring to it what lies here; see `gitcoord.service.remotes`.
+
+        Args:
+            adopt: take this clone's log over into the remote's, where the two began apart.
+        """
+        from gitcoord.service import remotes
+
+        return self._answered("ok", None, lambda notices: remotes.sync(self, notices, adopt=adopt))
+
+    def follow_once(self) -> float:
+        """Meet the remote where that is due; for a serving process.
+
+        Returns:
+            seconds until it wants to be called again.
+        """
+        from gitcoord.service import remotes
+
+        return remotes.follow(self.access)
+
     def tip(self) -> str:
         """Return the newest commit of the log in hex, at the cost of one ref look-up.
 
@@ -442,5 +490,6 @@ class Desk:
     def close(self) -> None:
         """Sign off what this desk signed on, and drop its proof of life. Harmless when done twice."""
         if self.callers.own is not None and self.callers.process:
+            self.access.publishes_later = False
             self.sign_off()
         self.callers.forget()

@@ -221,7 +221,7 @@ def _reap(callers: Callers, access: Access) -> None:
         last = [callers.operation("session.end", _only(actor), now)] if actor.first else []
         return [*actor.first, *reaps, *last]
 
-    access.coordinator.submit(plan)
+    access.submit(plan)
 
 
 def _only(actor: Actor) -> Actor:

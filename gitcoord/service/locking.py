@@ -43,6 +43,7 @@ class Request(NamedTuple):
     resource: bool
     session: str | None
     cancelled: Callable[[], bool] | None
+    offline: bool = False
 
 
 class Ahead(NamedTuple):
@@ -221,6 +222,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
             request.session,
             notices,
             said,
+            offline=request.offline,
         )
 
     def attempt(before: str | None) -> Receipt:
@@ -286,9 +288,9 @@ def granted_view(receipt: Receipt) -> View:
         "granted": True,
         "session": operation["session"],
         "grant": views[0]["grant"],
-        "token": max(view["token"] for view in views),
+        "token": max((view["token"] for view in views if view["token"] is not None), default=None),
         "revision": revision,
-        "state": "local",
+        "state": "provisional" if any(view["state"] == "provisional" for view in views) else views[0]["state"],
         "expires_at": min(view["expires_at"] for view in views),
         "locks": views,
         "warnings": list(dict.fromkeys(warnings)),
@@ -330,8 +332,10 @@ def release_plan(
         held = [] if record is None or claims is not None else list(state.locks_of(record))
         mine = [claim_of(lock) for lock in held]
         missing: list[Claim] = []
+        lost = set[str]() if record is None else {one["key"] for one in record.get("lost", [])}
         for claim in claims or ():
-            (missing if state.lock(claim, actor.session) is None else mine).append(claim)
+            is_mine = state.lock(claim, actor.session) is not None or locks.claim_record(claim)["key"] in lost
+            (mine if is_mine else missing).append(claim)
         _check_missing(state, actor, mine, missing)
         found[:] = [Unlocking([_path(c) for c in mine], [_path(c) for c in missing])]
         if not mine:

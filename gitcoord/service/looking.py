@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from gitcoord import locate, names, paths
 from gitcoord.errors import BadRequest, CoordError
-from gitcoord.service.views import View, held_message, lock_view
+from gitcoord.service.views import View, held_message, lock_standing, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gitcoord.model import Lock, Mode
+    from gitcoord.model import ClockReading, Lock, Lost, Mode, Session
     from gitcoord.model_time import Stamp
     from gitcoord.paths import Claim
     from gitcoord.runtime.waiting import Waiter
@@ -68,6 +68,7 @@ def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, no
     beside: list[Lock] = []
     held: list[Lock] = []
     mine: Lock | None = None
+    own = None if me is None else state.session(me)
     for lock in state.overlapping(claim):
         if lock["session"] == me:
             covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
@@ -83,17 +84,47 @@ def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, no
         else:
             held.append(lock)
     conflicts = conflict_views(state, (claim,), held)
+    lost = None if own is None or mine is not None else _lost(own, claim)
+    overdue = mine is not None and _is_overdue(state, mine, reading)
     if conflicts:
         why = held_message(conflicts[0])
+    elif lost is not None:
+        why = f"your lock on {lost['path']} was refused after all: {lost['why']}; lock it again, or let it go (unlock)"
     elif mine is not None and clocks.lock_is_over(mine, reading):
         why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
+    elif overdue:
+        why = "your lease is over as far as the remote knows: others may have been granted what you hold; gitcoord sync"
     elif mine is not None:
-        why = f"locked by you as {mine['path']} (token {mine['token']})"
+        shown = lock_view(state, mine)
+        how = f"token {shown['token']}" if shown["token"] is not None else "provisional: the remote has not agreed yet"
+        why = f"locked by you as {mine['path']} ({how})"
+        if shown["state"] == "provisional":
+            over.append(f"your lock on {mine['path']} is provisional: others may be granted it on the remote")
     else:
         why = "nobody holds it"
     warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
     path = locks.claim_record(claim)["path"]
-    return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}
+    return {"path": path, "ok": not (held or lost or overdue), "why": why, "conflicts": conflicts, "warnings": warnings}
+
+
+def _lost(session: Session, claim: Claim) -> Lost | None:
+    """Return the lock that a session counted on, that covered a claim, and that was refused after all."""
+    for one in session.get("lost", []):
+        theirs = locks.claim_from({"path": one["path"], "key": one["key"], "kind": one["kind"]})
+        if theirs.parts == claim.parts or (
+            "resource" not in (theirs.kind, claim.kind) and paths.overlaps(theirs, claim)
+        ):
+            return one
+    return None
+
+
+def _is_overdue(state: State, mine: Lock, reading: ClockReading) -> bool:
+    """Tell whether the session's lease is over by what the remote knows of it: no renewal that stayed here counts."""
+    standing, agreed = lock_standing(state, mine)
+    if agreed is None or standing != "confirmed":
+        return False
+    record = agreed.session(mine["session"])
+    return record is not None and clocks.lease_is_over(record, reading)
 
 
 def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:

@@ -17,7 +17,7 @@ def repository_config(repository: Repository) -> dict[str, str]:
 def project_of(repository: Repository) -> str:
     """Return the project's name: `owner/name` from `origin`'s URL (or the only remote's), else the directory's name."""
     config = repository_config(repository)
-    urls = {key[len("remote.") : -len(".url")]: url for key, url in config.items() if _is_url(key)}
+    urls = {key[len("remote.") : -len(".url")]: url for key, url in config.items() if is_remote_url(key)}
     url = urls.get("origin") or (next(iter(urls.values())) if len(urls) == 1 else "")
     name = name_from_url(url)
     if name:
@@ -28,7 +28,8 @@ def project_of(repository: Repository) -> str:
     return os.path.basename(top).removesuffix(".git") or "repository"
 
 
-def _is_url(key: str) -> bool:
+def is_remote_url(key: str) -> bool:
+    """Tell whether a key of git's configuration is the URL of a remote."""
     return key.startswith("remote.") and key.endswith(".url")
 
 

@@ -117,7 +117,7 @@ def _start(desk: Desk, request: Request, notices: list[str]) -> View:
 
     started = False
     try:
-        receipt = desk.access.coordinator.submit(plan)
+        receipt = desk.access.submit(plan, offline=desk.offline)
         started = True
     except SessionTaken as refusal:
         if not request.takeover or request.session is None:
@@ -273,7 +273,7 @@ def keep_alive(desk: Desk) -> float:
         left = _due_in_s(desk.access.state(), own, desk.access.now())
         if left > 0:
             return left
-        desk.access.coordinator.submit(lambda state, now: _renewals(desk, state, own, now))
+        desk.access.submit(lambda state, now: _renewals(desk, state, own, now))
         return max(1.0, _due_in_s(desk.access.state(), own, desk.access.now()))
     except Refused:
         return _IDLE_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitcoord.model import Lock, Session
 from gitcoord.model_time import format_time
-from gitcoord.state import State
+from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks
 from gitcoord.values import Any
 
@@ -12,20 +12,40 @@ View = dict[str, Any]
 
 
 def lock_view(state: State, lock: Lock) -> View:
-    """Return a lock as answers show it. Times are those of the holder's machine."""
+    """Return a lock as answers show it. Times are those of the holder's machine.
+
+    A provisional lock has no token: only what the remote has agreed to is ordered. Its grant is its handle.
+    """
     session = state.session(lock["session"])
+    standing, agreed = lock_standing(state, lock)
+    if agreed is not None and standing == "confirmed":
+        # What the remote does not know of extends nothing: its own last renewal counts.
+        session = agreed.session(lock["session"])
     return {
         "path": lock["path"],
         "kind": lock["kind"],
         "mode": lock["mode"],
-        "state": "local",
+        "state": standing,
         "session": lock["session"],
         "grant": lock["grant"],
-        "token": lock["token"],
+        "token": None if standing == "provisional" else lock["token"],
         "locked_at": lock["locked_at"],
         "expires_at": None if session is None else format_time(clocks.lock_end_ms(lock, session)),
         "reason": lock["reason"],
     }
+
+
+def lock_standing(state: State, lock: Lock) -> tuple[str, State | None]:
+    """Return whether a lock is local, provisional or confirmed, and the state that the remote was seen to have.
+
+    Confirmed is what stands, by its grant, in the tree that the remote was last seen to have.
+    """
+    agreed = state.agreed
+    if agreed is None:
+        return "local", None
+    there = agreed.lock(claim_of(lock), lock["session"])
+    is_there = there is not None and there["grant"] == lock["grant"] and there["token"] == lock["token"]
+    return ("confirmed" if is_there else "provisional"), agreed
 
 
 def session_view(session: Session, standing: str) -> View:

@@ -9,12 +9,12 @@ renewal) is written here at once and published a little later.
 - `meeting` is one process's work with the remote: push, fetch, judge, merge, put right;
 - `sharer` is the door: it decides what has to be confirmed, and gives an answer only when its fate is known.
 
-The invariant that all of it keeps: the local tip is the last seen tip of the remote, or lies ahead of it by this clone's
-own operations, one after another. A merge is made on the way to the remote and becomes the local tip when it is there,
-so an unpublished one is made anew, never built upon. Only where the network fails between two pushes the local tip lags
-behind what was seen, until the next contact.
+The invariant that all of it keeps: the local tip is the last seen tip of the remote, or lies ahead of it by this
+clone's own operations, one after another. A merge is made on the way to the remote and becomes the local tip when it is
+there, so an unpublished one is made anew, never built upon. Only where the network fails between two pushes the local
+tip lags behind what was seen, until the next contact.
 
-One process of a clone at a time does the network's work, under an OS lock, for all of them: whoever comes next finds its
-commit published, or does the work. What was decided is never done twice: an operation is looked for by its commit, and
-a push whose answer was lost is repeated, identical, until the remote's ref is seen to be another than the one expected.
+One process of a clone at a time does the network's work, under an OS lock, for all of them: whoever comes next finds
+its commit published, or does the work. What was decided is never done twice: an operation is looked for by its commit,
+and a push whose answer was lost is repeated, identical, until the remote's ref is seen to be another than the expected.
 """

@@ -6,8 +6,11 @@ damage, a fast-forward too, for a merge can have everything behind it and still 
 
 from __future__ import annotations
 
-from gitcoord.merge import Readable, first_parents, is_merge, operations_of, sides
-from gitcoord.values import Literal
+from gitcoord.merge import first_parents, is_merge, operations_of, sides
+from gitcoord.values import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from gitcoord.merge import Readable
 
 Growth = Literal["equal", "grown", "restored", "rewound", "reordered", "forked", "unrelated"]
 """`restored`: somebody put damage right, and all that was seen is behind it. The last four are damage: the remote's ref

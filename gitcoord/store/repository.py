@@ -246,7 +246,7 @@ def _read_config(git_dir: str, name: str = "config") -> dict[str, str]:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Return `section.key` -> value of the `core` and `extensions` sections of a git config file, keys in lower case.
+    """Return `section.key` -> value of a git config file, sections and keys in lower case, subsections as they are.
 
     The last value of a key counts, a key without a value is `true`; lines that are no config are passed over, since git
     itself will complain about them.
@@ -257,10 +257,8 @@ def parse_config(text: str) -> dict[str, str]:
     for raw in lines:
         line = raw.strip()
         if line.startswith("["):
-            name, _, line = line[1:].partition("]")
-            section = name.strip().lower()
-            line = line.strip()
-        if not line or line[0] in "#;" or section not in ("core", "extensions"):
+            section, line = _section(line)
+        if not line or line[0] in "#;":
             continue
         key, equals, value = line.partition("=")
         while equals and _continues(value):
@@ -268,6 +266,21 @@ def parse_config(text: str) -> dict[str, str]:
         name = key.strip().lower() if equals else _without_comment(key).lower()
         found[f"{section}.{name}"] = _without_comment(value) if equals else "true"
     return found
+
+
+def _section(line: str) -> tuple[str, str]:
+    """Return the section that a line begins, `name` or `name.subsection`, and what follows it on the line."""
+    name, quote, rest = line[1:].partition('"')
+    if not quote or "]" in name:
+        name, _, rest = line[1:].partition("]")
+        return name.strip().lower(), rest.strip()
+    inside: list[str] = []
+    letters = iter(rest)
+    for letter in letters:
+        if letter == '"':
+            break
+        inside.append(next(letters, "") if letter == "\\" else letter)
+    return f"{name.strip().lower()}.{''.join(inside)}", "".join(letters).partition("]")[2].strip()
 
 
 def _continues(value: str) -> bool:

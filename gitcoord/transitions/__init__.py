@@ -9,8 +9,9 @@ what another clone did. A rule takes the state and the
 operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or, for what
 no state would accept, a `BadRequest`) and the state is to be thrown away.
 
-Every operation but `log.init` and `session.start` names its session and incarnation. That session must be on the state
-with that very incarnation; the operation then renews its lease and clears its notices, whatever else it does.
+Every operation but `session.start` and those about the log itself names its session and incarnation. That session must
+be on the state with that very incarnation; the operation then renews its lease and clears its notices, whatever else it
+does.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ _RULES: dict[str, Rule] = {
     "data.delete": data.delete,
     "data.delete_scope": data.delete_scope,
 }
+
+
+# A session that begins cannot be asked for before; what is about the log itself is done in a person's name.
+_BY_NOBODY = frozenset({"session.start", "log.share"})
 
 
 def advance(state: State, operations: list[Operation], revision: int | None = None) -> list[Facts]:
@@ -103,6 +108,6 @@ def apply(state: State, operation: Operation, revision: int, *, replayed: bool =
             next="upgrade gitcoord",
         )
     judged = {**operation, "revision": revision, "replayed": replayed}
-    if operation["type"] != "session.start":
+    if operation["type"] not in _BY_NOBODY:
         sessions.renew_actor(state, judged)
     return rule(state, judged)

@@ -108,8 +108,8 @@ def _refusal(operation: Operation, refusal: Refused | BadRequest) -> dict[str, A
     return {
         "id": operation["id"],
         "type": operation["type"],
-        "session": operation["session"],
-        "incarnation": operation["incarnation"],
+        "session": operation.get("session", ""),
+        "incarnation": operation.get("incarnation", ""),
         "claims": operation.get("claims", []),
         "code": refusal.code,
         "message": refusal.message,
@@ -118,8 +118,8 @@ def _refusal(operation: Operation, refusal: Refused | BadRequest) -> dict[str, A
 
 def _tell(state: State, operation: Operation, refusal: Refused | BadRequest) -> None:
     """Leave word with the session whose operation is refused, and a note of the locks that it counted on."""
-    session, incarnation = operation["session"], operation["incarnation"]
-    record = state.session(session)
+    session, incarnation = operation.get("session", ""), operation.get("incarnation", "")
+    record = state.session(session) if session else None
     if operation["type"] in _UNTOLD or record is None or record["incarnation"] != incarnation:
         return
     what = described(operation)

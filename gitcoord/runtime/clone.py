@@ -1,0 +1,56 @@
+"""Which clone this is: an id of the runtime directory, so that two clones on one machine are told apart.
+
+A copied directory takes the file along; it names the device and the inode of the directory that it was made for, so a
+copy gets an id of its own. Where the file cannot be written the clone has no id, and only its machine tells it apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from gitcoord.runtime.files import draft_path, is_id, parse_object, remove
+from gitcoord.values import Any
+
+
+def clone_id(runtime: str) -> str:
+    """Return the id of the clone that a runtime directory belongs to, made at the first call; "" where it has none."""
+    path = os.path.join(runtime, "clone")
+    try:
+        place = os.stat(runtime)
+        here = [place.st_dev, place.st_ino]
+        found = _read(path)
+        if found.get("at") != here:
+            _make(path, here, replacing=bool(found))
+            found = _read(path)
+    except OSError:
+        return ""
+    made = found.get("id")
+    return made if isinstance(made, str) and is_id(made) and found.get("at") == here else ""
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return parse_object(file.read())
+    except FileNotFoundError:
+        return {}
+
+
+def _make(path: str, here: list[int], *, replacing: bool) -> None:
+    """Write a fresh id; of several processes that do so at once one wins."""
+    draft = draft_path(path)
+    try:
+        with open(draft, "xb") as file:
+            file.write(json.dumps({"id": os.urandom(8).hex(), "at": here}).encode())
+        if replacing:
+            os.replace(draft, path)
+            return
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+        except OSError:  # no hard links here
+            os.replace(draft, path)
+    finally:
+        remove(draft)

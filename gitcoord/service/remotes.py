@@ -1,0 +1,319 @@
+"""Sharing, as verbs: turn it on, join what is there already, meet the remote, keep up with it."""
+
+from __future__ import annotations
+
+import os
+
+from gitcoord import config, merge
+from gitcoord.errors import CoordError, IntegrityFault, RemoteFault, RemoteRejected
+from gitcoord.model import Operation
+from gitcoord.model_time import Stamp, parse_time
+from gitcoord.remote.transport import Transport
+from gitcoord.remote.urls import local_clone, remote_of, same_place
+from gitcoord.runtime.machine import new_id
+from gitcoord.runtime.shared import (
+    BRANCH_REF,
+    DEFAULT_REF,
+    Contact,
+    Shared,
+    read_contact,
+    read_shared,
+    write_contact,
+    write_shared,
+)
+from gitcoord.service.access import Access
+from gitcoord.service.project import is_remote_url, repository_config
+from gitcoord.service.views import View
+from gitcoord.sharing.meeting import Meeting
+from gitcoord.sharing.sharer import Sharer
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+from gitcoord.values import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitcoord.service.desk import Desk
+
+_LIMIT_S = 20.0
+_LOOK_LIMIT_S = 10.0
+_FOLLOW_S = 5.0
+_LOOK_EVERY_S = 1.0
+_IDLE_S = 30.0
+_RETRY_S = 30.0
+_REFUSED_SHOWN = 50
+
+
+def _seconds(access: Access, name: str, default: float) -> float:
+    """Return a time that the repository's configuration sets; the default where it sets none that can be read."""
+    try:
+        said = float(repository_config(access.repository).get(name, ""))
+    except ValueError:
+        return default
+    return said if 0 < said < 86400 else default
+
+
+def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S) -> Transport:
+    """Return what reaches a remote, within the time that `gitcoord.timeout` allows."""
+    limit_s = min(limit_s, _seconds(access, "gitcoord.timeout", limit_s))
+    return Transport(access.repository, shared.remote, shared.ref, limit_s=limit_s)
+
+
+def _meeting(access: Access, shared: Shared) -> Meeting:
+    restores = access.is_set("gitcoord.restore", default=True)
+    return Meeting(access.coordinator, shared, make_transport(access, shared), restores=restores)
+
+
+def open_sharer(access: Access, shared: Shared) -> Sharer:
+    """Return the door of a clone that shares."""
+    return Sharer(access.coordinator, _meeting(access, shared))
+
+
+# -- turning it on
+
+
+def look_for_log(access: Access, remote: str) -> Shared | None:
+    """Return where on a remote a log lies; None where there is none. One look.
+
+    Raises:
+        RemoteFault: it was not reached.
+    """
+    transport = make_transport(access, Shared(remote, DEFAULT_REF), limit_s=_LOOK_LIMIT_S)
+    found = transport.look_for([DEFAULT_REF, BRANCH_REF])
+    return next((Shared(remote, ref) for ref in (DEFAULT_REF, BRANCH_REF) if ref in found), None)
+
+
+def join(access: Access, shared: Shared) -> None:
+    """Take over a remote's log in a clone that has none, and share from now on.
+
+    Raises:
+        RemoteFault: it was not reached.
+        IntegrityFault: what is there is no log that this program can read.
+    """
+    meeting = _meeting(access, shared)
+    began = access.now()
+    tip = meeting.transport.fetch(into=meeting.incoming)
+    if tip is None:
+        raise RemoteFault(f"the log on {shared.remote} is gone again", next="gitcoord init")
+    access.log.state_at(tip).check_format()
+    access.coordinator.move(None, tip, f"joined {shared.remote}")
+    meeting.saw(tip, began)
+    write_shared(access.runtime, shared)
+
+
+def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
+    """Share this clone's log with a remote: publish it there, or meet the one that is there.
+
+    Args:
+        access: the repository; it has a log.
+        shared: which remote, and under which name the log is to lie there.
+        adopt: take this clone's log over into one that began apart from it.
+
+    Returns:
+        `remote`, `url`, `ref`, `published` (the log was new there), `warning`.
+
+    Raises:
+        RemoteFault: it was not reached, or does not take the ref.
+        UnrelatedLogs: another log is there, and it was not said to adopt.
+    """
+    if access.shared not in (None, shared):
+        write_contact(access.runtime, Contact())  # what was seen of another remote says nothing of this one
+    meeting = _meeting(access, shared)
+    meeting.transport.check_usable()
+    sharer = Sharer(access.coordinator, meeting)
+    found = meeting.transport.look()
+    if found is not None and adopt:
+        sharer.adopt()
+    try:
+        sharer.meet()
+    except RemoteRejected as error:
+        raise _offering_branch(error, shared) from None
+    write_shared(access.runtime, shared)
+    if "confirms" not in access.state().policy:
+        access.submit(lambda state, now: _named(access, shared, meeting.transport.url(), state, now))
+    return {**described(access, shared), "published": found is None}
+
+
+def described(access: Access, shared: Shared) -> View:
+    """Return what is shared with whom, in words that leave no doubt."""
+    return {
+        "remote": shared.remote,
+        "url": make_transport(access, shared).url(),
+        "ref": shared.ref,
+        "warning": "whoever can read this remote can read the state: names, reasons, intents and stored values",
+    }
+
+
+def default_remote(access: Access) -> str | None:
+    """Return the remote that a clone came from: `origin`, or its only one; None where there is no such.
+
+    In a clone of a working clone on this disk that itself shares, it is the remote which that one shares with: what
+    two clones agree on between themselves would not bind the others.
+    """
+    settings = repository_config(access.repository)
+    names = sorted({key[len("remote.") : -len(".url")] for key in settings if is_remote_url(key)})
+    name = "origin" if "origin" in names else names[0] if len(names) == 1 else None
+    if name is None:
+        return None
+    beyond = _remote_beyond(settings[f"remote.{name}.url"])
+    if beyond is None:
+        return name
+    return next((other for other in names if same_place(settings[f"remote.{other}.url"], beyond)), beyond)
+
+
+def _remote_beyond(url: str) -> str | None:
+    """Return the URL of the remote with which the clone at a URL shares; None where there is no such."""
+    git_dir = local_clone(url)
+    if git_dir is None:
+        return None
+    there = read_shared(os.path.join(git_dir, "gitcoord"))
+    if there is None:
+        return None
+    configured = remote_of(config.read_git_entries(git_dir), there.remote)
+    return there.remote if configured is None else configured.url
+
+
+def _named(access: Access, shared: Shared, url: str, state: State, now: Stamp) -> list[Operation]:
+    if "confirms" in state.policy:
+        return []
+    settings = config.settle(config.read_environment(), config.read_git_config(access.repository.git_dir))
+    return [
+        {
+            "id": new_id(now.at_ms),
+            "type": "log.share",
+            "clock": clocks.reading(now),
+            "author": {"name": settings.user_name, "email": settings.user_email},
+            "remote": shared.remote,
+            "ref": shared.ref,
+            "url": url,
+        }
+    ]
+
+
+def _offering_branch(error: RemoteRejected, shared: Shared) -> RemoteRejected:
+    if shared.ref == BRANCH_REF:
+        return RemoteRejected(error.message, next="ask whoever runs the remote to take this ref, or use another remote")
+    return RemoteRejected(
+        error.message,
+        next=f"where the remote takes branches only: gitcoord init --remote {shared.remote} --branch "
+        f"(the log is then its branch {BRANCH_REF.removeprefix('refs/heads/')})",
+    )
+
+
+# -- meeting
+
+
+def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
+    """Meet the remote, and say what was found there and what became of this clone's operations.
+
+    Returns:
+        `ok`, `remote_state` (`equal`, `grown`, `absent`, or the name of what was not in order), `ahead`, `behind`,
+        `refused` (what merges that came refused), `events`, and where the remote is.
+
+    Raises:
+        RemoteFault: it was not reached, does not take the log, or its answer was lost.
+        IntegrityFault: what is there is not to be believed, or not to be put right without being asked.
+    """
+    access = desk.access
+    sharer = access.sharer
+    if sharer is None:
+        raise CoordError("this clone shares with nobody", next="gitcoord sync --remote origin")
+    before, tip = read_contact(access.runtime), access.log.tip()
+    if adopt:
+        sharer.adopt()
+    sharer.meet()
+    after = read_contact(access.runtime)
+    desk.collect_news(notices)
+    events = _new_events(before, after)
+    state = str(events[-1]["event"]) if events else _growth(before, after)
+    return {"ok": True, "remote_state": state, "refused": _refused(access, tip), "events": events, **standing(access)}
+
+
+def _new_events(before: Contact, after: Contact) -> list[dict[str, Any]]:
+    return [event for event in after.events if event not in before.events]
+
+
+def _growth(before: Contact, after: Contact) -> str:
+    if after.tip is None:
+        return "absent"
+    return "equal" if before.tip == after.tip else "grown"
+
+
+def _refused(access: Access, since: bytes) -> list[dict[str, Any]]:
+    """Return what the merges that lie between two tips refused, the newest first."""
+    log = access.log
+    apart = merge.sides(log, since, log.tip())
+    found: list[dict[str, Any]] = []
+    for oid in reversed(merge.first_parents(log, log.tip(), apart.theirs)):
+        operations = merge.operations_of(log, oid)
+        if merge.is_merge(operations):
+            found += [{**one, "claims": [c["path"] for c in one["claims"]]} for one in operations[0]["refused"]]
+    return found[:_REFUSED_SHOWN]
+
+
+def standing(access: Access) -> View:
+    """Return how this clone lies to the remote as it was last seen, and when that was."""
+    shared, contact, log = access.shared, read_contact(access.runtime), access.log
+    if shared is None:
+        return {}
+    ahead = behind = 0
+    tip = log.tip()
+    if contact.tip is None:
+        ahead = log.commit(tip).revision
+    elif contact.tip != tip:
+        apart = merge.sides(log, tip, contact.tip)
+        ahead, behind = len(apart.ours), len(apart.theirs)
+    reached, failed = contact.reached or {}, contact.failed
+    return {
+        "remote": shared.remote,
+        "ref": shared.ref,
+        "ahead": ahead,
+        "behind": behind,
+        "reached_at": reached.get("time"),
+        "unreached": None if failed is None else {name: failed.get(name) for name in ("time", "code", "message")},
+    }
+
+
+def published(access: Access) -> list[str]:
+    """Bring to the remote what was written here without it, and say why where that fails; it stays here then."""
+    sharer, contact = access.sharer, read_contact(access.runtime)
+    if sharer is None or contact.tip == access.log.tip():
+        return []
+    failed = contact.failed
+    if failed is not None and _age_s(access, failed) < _RETRY_S:
+        return [f"kept here until the remote is reached again: {failed.get('message')}"]
+    try:
+        sharer.publish()
+    except (RemoteFault, IntegrityFault) as error:
+        return [f"kept here until the remote takes it: {error.message}"]
+    return []
+
+
+def _age_s(access: Access, moment: dict[str, Any]) -> float:
+    now = access.now()
+    if moment.get("boot") == now.boot and isinstance(moment.get("uptime_ms"), int):
+        return max(0.0, (now.uptime_ms - moment["uptime_ms"]) / 1000)
+    try:
+        return abs(now.at_ms - parse_time(str(moment.get("time")))) / 1000
+    except ValueError:
+        return _RETRY_S
+
+
+def follow(access: Access) -> float:
+    """Meet the remote if nobody of this clone did lately, or if something waits to be published.
+
+    Returns:
+        seconds until it wants to be called again.
+    """
+    access.publishes_later = True
+    if access.shared is None:
+        return _IDLE_S
+    contact = read_contact(access.runtime)
+    every_s = _seconds(access, "gitcoord.interval", _FOLLOW_S)
+    failed = contact.failed
+    if failed is not None and _age_s(access, failed) < max(every_s, _RETRY_S):
+        return _LOOK_EVERY_S
+    sharer = access.sharer
+    waits = contact.tip != access.log.tip()
+    due = contact.reached is None or _age_s(access, contact.reached) >= every_s
+    if sharer is not None and (waits or due):
+        sharer.meet()
+    return min(_LOOK_EVERY_S, every_s)

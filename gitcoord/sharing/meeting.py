@@ -1,0 +1,410 @@
+"""One process's work with the remote: see what is there, judge it, bring both sides together.
+
+All of it runs under the clone's network turn. What was seen of the remote is written down before the local tip moves,
+the local tip before the note of a push under way is dropped: a process that dies in between leaves what the next one
+finds its way from.
+"""
+
+from __future__ import annotations
+
+from gitcoord import merge
+from gitcoord.coordinator import Coordinator
+from gitcoord.errors import (
+    IntegrityFault,
+    RemoteDamaged,
+    RemoteFault,
+    RemoteRejected,
+    RemoteUnknown,
+    RemoteUnreachable,
+    UnrelatedLogs,
+)
+from gitcoord.model_time import Stamp, format_time
+from gitcoord.remote.transport import Transport
+from gitcoord.runtime import shared as notes
+from gitcoord.runtime.reflog import lost_tips
+from gitcoord.runtime.shared import Contact, Flight, Shared
+from gitcoord.sharing.growth import growth, has_first_parent, is_behind
+from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
+from gitcoord.values import Any
+
+_ROUNDS = 50
+_REPEATS = 5
+_UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
+_UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
+
+
+class Meeting:
+    """A clone and its remote. The caller has the network turn for every method.
+
+    Args:
+        local: the clone's own log.
+        shared: which remote.
+        transport: reaches it.
+        restores: whether damage on the remote is put right, or only told.
+    """
+
+    def __init__(self, local: Coordinator, shared: Shared, transport: Transport, *, restores: bool) -> None:
+        """Remember them; nothing is reached yet."""
+        self.local = local
+        self.shared = shared
+        self.transport = transport
+        self.restores = restores
+        self._repository = local.repository
+        self._runtime = local.repository.runtime
+
+    # -- what was seen
+
+    @property
+    def contact(self) -> Contact:
+        """What was seen of the remote so far."""
+        return notes.read_contact(self._runtime)
+
+    @property
+    def seen(self) -> bytes | None:
+        """The tip that the remote's log was last seen to have."""
+        return self.contact.tip
+
+    def saw(self, tip: bytes | None, began: Stamp, *events: dict[str, Any]) -> None:
+        """Write down what a look at the remote found that began at a time, and what was not in order."""
+        before = self.contact
+        after = before._replace(tip=tip, reached=notes.moment(began), failed=None)
+        for event in events:
+            after = after.with_event(event)
+        notes.write_contact(self._runtime, after)
+        if tip is not None and tip != before.tip:
+            write_side_ref(self._repository, f"{SEEN}/{self.shared.label}", tip)
+
+    def _failed(self, error: RemoteFault, began: Stamp) -> RemoteFault:
+        """Note that a try failed, for those who wait behind it, and return the error with the way out."""
+        way_out = _UNKNOWN if isinstance(error, RemoteUnknown) else _UNREACHABLE
+        said = type(error)(error.message, next="; ".join(filter(None, (way_out, error.next))), **error.facts)
+        failed = {**notes.moment(began), **said.to_dict()}
+        notes.write_contact(self._runtime, self.contact._replace(failed=failed))
+        return said
+
+    # -- pushing
+
+    def push(self, head: bytes, expected: bytes | None) -> bool:
+        """Let the remote's log end with a commit, if it ends with what is expected; False where it does not.
+
+        On success `seen` is the commit.
+
+        Raises:
+            RemoteUnreachable: nothing was sent.
+            RemoteRejected: the remote does not take it.
+            RemoteUnknown: its end is not known; `settle` finds out.
+        """
+        if expected is not None and not is_behind(self.local, head, expected):
+            msg = f"{head.hex()} does not have {expected.hex()} behind it, and would throw it away"
+            raise AssertionError(msg)
+        notes.write_flight(self._runtime, Flight(head, expected))
+        try:
+            taken = self._fly(Flight(head, expected))
+        except RemoteUnknown:
+            write_side_ref(self._repository, f"{PENDING}/{head.hex()}", head)
+            raise
+        except RemoteFault:
+            notes.write_flight(self._runtime, None)
+            raise
+        notes.write_flight(self._runtime, None)
+        return taken
+
+    def _fly(self, flight: Flight) -> bool:
+        began = self.local.clock.stamp()
+        try:
+            said = self.transport.push(flight.head, flight.expected)
+        except RemoteFault as error:
+            raise self._failed(error, began) from None
+        if said.outcome == "unknown":
+            unknown = RemoteUnknown(
+                f"the answer of {self.shared.remote} was lost ({said.reason or 'no answer'}); what was pushed may "
+                "stand there, now or a little later"
+            )
+            raise self._failed(unknown, began)
+        if said.outcome == "rejected":
+            raise RemoteRejected(
+                f"{self.shared.remote} does not take {self.shared.ref}: {said.reason}",
+                next="see what the remote asks for; where it takes branches only: "
+                f"gitcoord sync --remote {self.shared.remote} --branch",
+            )
+        if said.outcome == "taken":
+            self.saw(flight.head, began)
+        return said.outcome == "taken"
+
+    def settle(self) -> None:
+        """Find out how a push ended whose answer was lost, and go on from there.
+
+        Only the identical commit is pushed again, and only while the remote still holds what was expected: a push
+        that was cut off can land later, and then no other may have been made in its place.
+
+        Raises:
+            RemoteUnknown: that cannot be found out now.
+        """
+        flight = notes.read_flight(self._runtime)
+        if flight is None:
+            return
+        began = self.local.clock.stamp()
+        try:
+            self._take_in(self._end_of(flight), began)
+        except RemoteUnreachable as error:
+            unknown = RemoteUnknown(f"how an earlier push ended is not known: {error.message}")
+            raise self._failed(unknown, began) from None
+        drop_side_ref(self._repository, f"{PENDING}/{flight.head.hex()}")
+        notes.write_flight(self._runtime, None)
+        self.join()
+
+    def _end_of(self, flight: Flight) -> bytes | None:
+        """Return the tip that the remote has once the push is certain to have ended, one way or the other."""
+        for _ in range(_REPEATS):
+            found = self.transport.look()
+            if found != flight.expected or found == flight.head:
+                return found
+            try:
+                if self._fly(flight):
+                    return flight.head
+            except RemoteRejected:
+                return found  # it does not stand there, and will not
+        raise RemoteUnreachable(f"{self.shared.remote} lets nobody write {self.shared.ref} just now")
+
+    # -- fetching
+
+    def meet(self) -> None:
+        """Look at the remote, take in what is new there, and bring this clone's own operations to it.
+
+        Raises:
+            RemoteFault: the remote was not reached, or an answer was lost.
+            IntegrityFault: what is there is not to be believed, or not to be put right without being asked.
+        """
+        self.settle()
+        began = self.local.clock.stamp()
+        try:
+            found = self.transport.look()
+            self._take_in(found, began)
+        except RemoteUnreachable as error:
+            raise self._failed(error, began) from None
+        self.join()
+
+    def catch_up(self) -> None:
+        """Take in what somebody else pushed: like `meet`, without a look before the fetch."""
+        began = self.local.clock.stamp()
+        try:
+            self._take_in(self.transport.fetch(into=self.incoming), began)
+        except RemoteUnreachable as error:
+            raise self._failed(error, began) from None
+        self.join()
+
+    @property
+    def incoming(self) -> str:
+        """The local ref that takes what is fetched before it is judged."""
+        return f"{INCOMING}/{self.shared.label}"
+
+    def _take_in(self, found: bytes | None, began: Stamp) -> None:
+        """Judge the tip that the remote has, and let it be what was seen; damage is put right, or raised."""
+        before = self.seen
+        if found is not None and found == before:
+            self.saw(found, began)
+            return
+        if found is not None and not self._is_here(found):
+            found = self.transport.fetch(into=self.incoming)
+        if found is None:
+            if before is not None:
+                self._restore_ref("deleted", before, None, began)
+            else:
+                self.saw(None, began)
+            return
+        if before is None:
+            self._check_related(found)
+            self.saw(found, began)
+            return
+        kind = growth(self.local, before, found)
+        if kind in ("equal", "grown"):
+            self.saw(found, began)
+        elif kind == "restored":
+            self.saw(found, began, self._event(kind, before, found, "taken over: nothing is missing in it"))
+        elif kind == "rewound":
+            self._restore_ref(kind, before, found, began)
+        elif kind == "unrelated":
+            self._keep(before, found)
+            raise self._unrelated(before, found)
+        else:
+            self._restore_order(kind, before, found, began)
+
+    def _is_here(self, oid: bytes) -> bool:
+        """Tell whether a commit, and so all behind it, is known to be here: it is our tip, or lies behind it."""
+        try:
+            return has_first_parent(self.local, self.local.tip(), oid)
+        except IntegrityFault:
+            return False
+
+    def _check_related(self, found: bytes) -> None:
+        tip = self.local.tip()
+        ours, theirs = (self.local.state_at(oid).header["repository"] for oid in (tip, found))
+        if ours != theirs:
+            raise self._unrelated(tip, found)
+
+    def _unrelated(self, ours: bytes, theirs: bytes) -> UnrelatedLogs:
+        one, other = (self.local.state_at(oid).header["repository"] for oid in (ours, theirs))
+        return UnrelatedLogs(
+            f"{self.shared.remote} holds the log of repository {other}; this clone's is {one}: they began apart",
+            next="gitcoord sync --adopt takes this clone's operations over into the remote's log",
+            local=one,
+            remote=other,
+        )
+
+    # -- putting right
+
+    def _event(self, name: str, expected: bytes, found: bytes | None, done: str) -> dict[str, Any]:
+        return {
+            "event": name,
+            "at": format_time(self.local.clock.stamp().at_ms),
+            "expected": expected.hex(),
+            "found": None if found is None else found.hex(),
+            "done": done,
+        }
+
+    def _keep(self, *tips: bytes) -> None:
+        """Keep tips for the eye, where no fetch overwrites them."""
+        for tip in tips:
+            write_side_ref(self._repository, f"{KEPT}/{tip.hex()}", tip)
+
+    def _stop_unless_restoring(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
+        self._keep(before, *([] if found is None else [found]))
+        if self.restores:
+            return
+        self.saw(before, began, self._event(name, before, found, "left as it is: gitcoord.restore is off"))
+        raise RemoteDamaged(
+            f"the log on {self.shared.remote} is {name}: it was last seen at {before.hex()}, and is now "
+            f"{'gone' if found is None else 'at ' + found.hex()}",
+            next="look at both (git log refs/gitcoord/kept/...), then: git config gitcoord.restore true, gitcoord sync",
+            event=name,
+        )
+
+    def _restore_ref(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
+        """Give the remote's log back the end that it had."""
+        self._stop_unless_restoring(name, before, found, began)
+        if self.push(before, found):
+            self.saw(before, began, self._event(name, before, found, "put back to where it was"))
+            return
+        self._again(name)
+
+    def _restore_order(self, name: str, before: bytes, found: bytes, began: Stamp) -> None:
+        """Let what was seen come first again, and replay what the other history has more."""
+        self._stop_unless_restoring(name, before, found, began)
+        made = merge.merged(self.local, before, found, restores=name)
+        if made is None:
+            raise AssertionError("a merge that restores is always made")
+        if self.push(self._written(made), found):
+            new = self.seen or before
+            self.saw(new, began, self._event(name, before, found, f"both kept, merged as {new.hex()}"))
+            return
+        self._again(name)
+
+    def _again(self, name: str) -> None:
+        raise RemoteDamaged(
+            f"the log on {self.shared.remote} is {name}, and moved while it was put right", next="gitcoord sync"
+        )
+
+    def adopt(self) -> None:
+        """Take this clone's log over into the remote's, which began apart from it; then this clone has the remote's.
+
+        Raises:
+            RemoteFault: the remote was not reached, or an answer was lost.
+        """
+        began = self.local.clock.stamp()
+        for _ in range(_ROUNDS):
+            found = self.transport.fetch(into=self.incoming)
+            if found is None:
+                return
+            tip = self.local.tip()
+            ours, theirs = (self.local.state_at(oid).header["repository"] for oid in (tip, found))
+            if ours == theirs:
+                return
+            self._keep(tip, found)
+            made = merge.merged(self.local, found, tip, adopts=ours)
+            head = found if made is None else self._written(made)
+            if head == found or self.push(head, found):
+                self.saw(head, began, self._event("adopted", tip, found, f"taken over as {head.hex()}"))
+                self.local.move(tip, head, f"adopted into the log of {self.shared.remote}")
+                return
+
+    # -- bringing together
+
+    def join(self) -> None:
+        """Bring the local tip to what was seen of the remote, and this clone's own operations to the remote.
+
+        Where the network fails on the way the local tip stays behind, and nothing is lost.
+        """
+        for lost in self._lost():
+            self._carry(lost)
+        for _ in range(_ROUNDS):
+            tip, seen = self.local.tip(), self.seen
+            if seen is None or tip == seen or has_first_parent(self.local, tip, seen):
+                return
+            if not self._carry(tip):
+                continue
+            new = self.seen
+            if new is not None and self.local.move(tip, new, f"joined {self.shared.remote}"):
+                return
+
+    def _lost(self) -> list[bytes]:
+        """Return tips that this clone's ref had, that another program set it away from, and that are nowhere now."""
+        contact = self.contact
+        found, size = lost_tips(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.local)
+        if size == contact.local:
+            return []
+        missed: list[bytes] = []
+        for tip in found:
+            try:
+                gone = not is_behind(self.local, self.local.tip(), tip)
+                gone = gone and (self.seen is None or not is_behind(self.local, self.seen, tip))
+            except IntegrityFault:
+                continue  # it is of another log, or damaged; what can be read is kept all the same
+            if gone:
+                missed.append(tip)
+        after = self.contact._replace(local=size)
+        for tip in missed:
+            self._keep(tip)
+            done = "its operations are brought back by a merge"
+            after = after.with_event(self._event("local_rewound", tip, self.local.tip(), done))
+        notes.write_contact(self._runtime, after)
+        return missed
+
+    def _carry(self, tip: bytes) -> bool:
+        """See to it that all that a tip has is on the remote; False where the remote moved meanwhile."""
+        seen = self.seen
+        if seen is None:
+            return False
+        made = merge.merged(self.local, seen, tip)
+        if made is None:
+            return True
+        if self.push(self._written(made), seen):
+            return True
+        began = self.local.clock.stamp()
+        self._take_in(self.transport.fetch(into=self.incoming), began)
+        return False
+
+    def _written(self, made: merge.Merge) -> bytes:
+        """Write a merge's objects where git can push them from."""
+        batch = self.local.objects.batch()
+        commit = merge.write(made, batch.add)
+        self.local.objects.sync(batch.paths)
+        self.local.keep(commit)
+        return commit.oid
+
+    def publish(self) -> None:
+        """Bring to the remote what lies here and not there.
+
+        Raises:
+            RemoteFault: the remote was not reached, does not take it, or an answer was lost.
+        """
+        self.settle()
+        for _ in range(_ROUNDS):
+            tip, seen = self.local.tip(), self.seen
+            if tip == seen:
+                return
+            if seen is not None and not has_first_parent(self.local, tip, seen):
+                self.join()
+                continue
+            if self.push(tip, seen):
+                return
+            self.catch_up()

@@ -1,0 +1,270 @@
+"""The door of a clone that shares: what needs agreement is an answer only once the remote has it.
+
+`submit` asks the plan on the local tip first. Where its operations need no agreement they are written here, as in a
+clone that shares with nobody. Otherwise it builds *candidates*: a chain of commits on the local tip, beside the one of
+unpublished local writes, in the manner of the coordinator that this class is one of. Under the network turn the chain
+is pushed whole, with all that was waiting; when the remote took it the local ref follows. A lost race voids the chain:
+what was pushed by others is fetched and merged, and each of its writers decides again.
+
+A refusal rests on a look at the remote that began after the request: what was known here before may be old.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from gitcoord.coordinator import Built, Coordinator, Plan, Receipt
+from gitcoord.errors import (
+    Contention,
+    Refused,
+    RemoteFault,
+    RemoteRejected,
+    RemoteUnknown,
+    RemoteUnreachable,
+    StorageFault,
+)
+from gitcoord.model import Operation
+from gitcoord.model_time import Stamp
+from gitcoord.runtime.oslock import OsLock
+from gitcoord.sharing.growth import has_first_parent
+from gitcoord.sharing.meeting import Meeting
+from gitcoord.state import State
+from gitcoord.transitions import clocks
+
+_TRIES = 500
+_STUCK = 8
+_FILES = "candidate-"
+_IN_LINE_S = 120.0
+_BEHIND_PUSH_S = 0.5
+_BACKOFF_S = 0.02
+_LONGEST_BACKOFF_S = 0.4
+
+_AGREED = frozenset(
+    {
+        "session.start", "session.resume", "session.reap", "session.challenge",
+        "lock.acquire", "lock.break", "lock.expire", "log.share",
+    }
+)  # fmt: skip
+"""What is in effect only once the remote has it; the rest says so by an expected revision."""
+
+
+class _NeedsAgreementError(Exception):
+    """A plan wants what only the remote can grant."""
+
+
+def needs_agreement(operation: Operation, agreed: State, now: Stamp) -> bool:
+    """Tell whether an operation is in effect only once the remote has it.
+
+    Also what a session does whose lease, as the remote knows it, has run out: somebody may have ended it there.
+
+    Args:
+        operation: what is to be done.
+        agreed: the state that the remote was last seen to have.
+        now: now.
+    """
+    if operation["type"] in _AGREED or operation.get("expect_revision") is not None:
+        return True
+    record = agreed.session(operation["session"])
+    return record is not None and clocks.lease_is_over(record, clocks.reading(now))
+
+
+class Sharer(Coordinator):
+    """Extends a log on which a remote has the last word. Safe for several threads, and beside any number of processes.
+
+    Args:
+        local: the clone's own door, for what needs no agreement.
+        meeting: the clone and its remote.
+    """
+
+    def __init__(self, local: Coordinator, meeting: Meeting) -> None:
+        """Open; reads nothing yet."""
+        super().__init__(
+            local.repository, local.clock, durable=local.objects.durable, files=_FILES, patience_s=_IN_LINE_S
+        )
+        self.share_with(local)
+        self.local = local
+        self.meeting = meeting
+        self._queue = f"{local.repository.runtime}/{_FILES}publish.lock"
+
+    # -- what was agreed
+
+    def agreed(self) -> State:
+        """Return the state that the remote was last seen to have; one without anything where it has none."""
+        seen = self.meeting.seen
+        return self.first_state() if seen is None else self.state_at(seen)
+
+    # -- writing
+
+    def submit(self, plan: Plan, *, offline: bool = False) -> Receipt:
+        """Let a plan's operations take effect, all or none, once whoever decides about them has agreed.
+
+        Args:
+            plan: as `Coordinator.submit` has it.
+            offline: write here only; what needs agreement is then provisional.
+
+        Raises:
+            Refused: the plan or a rule said no, as the remote was seen after this was asked for.
+            RemoteUnreachable: the remote was not reached; nothing is in effect.
+            RemoteUnknown: its answer was lost; what was asked for may be in effect.
+            RemoteRejected: it does not take the log.
+            CoordError: as `Coordinator.submit` has it.
+        """
+        if offline:
+            return self.local.submit(plan)
+        began = self.clock.stamp()
+        self._let_a_push_end()
+        try:
+            return self.local.submit(self._without_agreement(plan))
+        except (_NeedsAgreementError, Refused):
+            pass
+        return self._confirm(plan, began)
+
+    def _without_agreement(self, plan: Plan) -> Plan:
+        def guarded(state: State, now: Stamp) -> list[Operation]:
+            operations = plan(state, now)
+            agreed = self.agreed()
+            if any(needs_agreement(operation, agreed, now) for operation in operations):
+                raise _NeedsAgreementError
+            return operations
+
+        return guarded
+
+    def _let_a_push_end(self) -> None:
+        """Stand behind a push under way, for a moment: what is written beside it has to be merged afterwards."""
+        turn = OsLock(self._queue)
+        if turn.acquire_within(_BEHIND_PUSH_S):
+            turn.release()
+
+    def _confirm(self, plan: Plan, began: Stamp) -> Receipt:
+        stuck, pause_s = 0, _BACKOFF_S
+        for _ in range(_TRIES):
+            built = self._build(plan)
+            if built.refusal is not None or not built.receipt.operations:
+                if self.meeting.contact.reached_since(began):
+                    if built.refusal is not None:
+                        raise built.refusal
+                    return built.receipt
+                self._look_again(began)
+                continue
+            seen = self.meeting.seen
+            if self._publish(built):
+                return built.receipt
+            stuck = stuck + 1 if self.meeting.seen == seen else 0
+            if stuck >= _STUCK:
+                raise RemoteRejected(
+                    f"{self.meeting.shared.remote} lets nobody write {self.meeting.shared.ref}: it says that it moved, "
+                    "and it did not",
+                    next="gitcoord sync",
+                )
+            time.sleep(pause_s * os.urandom(1)[0] / 255)  # spreads those who ask again
+            pause_s = min(2 * pause_s, _LONGEST_BACKOFF_S)
+        raise Contention(f"others were quicker {_TRIES} times in a row", next="try again")
+
+    def _look_again(self, began: Stamp) -> None:
+        with self._publish_turn as ordered:
+            self._check_turn(began, ordered=ordered)
+            if not self.meeting.contact.reached_since(began):
+                self.meeting.meet()
+
+    def _check_turn(self, began: Stamp, *, ordered: bool) -> None:
+        """Let those who waited while the network failed share its answer, instead of each trying in vain.
+
+        Raises:
+            RemoteFault: it failed since they asked, or nobody got a turn.
+        """
+        if not ordered:
+            raise RemoteUnreachable(
+                f"another process of this clone is at {self.meeting.shared.remote} and does not come back",
+                next=f"find it: fuser {self._queue}",
+            )
+        contact = self.meeting.contact
+        if contact.failed is not None and contact.failed_since(began):
+            code, message, hint = (str(contact.failed.get(name, "")) for name in ("code", "message", "next"))
+            kind = next((k for k in (RemoteUnknown, RemoteRejected) if k.code == code), RemoteUnreachable)
+            raise kind(message, next=hint)
+
+    def _publish(self, built: Built) -> bool:
+        """Let the remote's log, and then the local ref, reach a built commit. False: they never will.
+
+        Raises:
+            RemoteFault: the remote was not reached, does not take it, or its answer was lost.
+        """
+        with self._publish_turn as ordered:
+            if self._is_seen(built):
+                return True
+            self._check_turn(built.began, ordered=ordered)
+            self.meeting.settle()
+            if self._is_seen(built):
+                return True
+            seen = self.meeting.seen
+            if seen is not None and not has_first_parent(self, self.tip(), seen):
+                self.meeting.join()
+            chain = self._chain_with(built.target, self.tip())
+            if chain is None or built.target not in chain.commits:
+                return False
+            self._settle_objects(chain)
+            return self._push(chain.head)
+
+    def _push(self, head: bytes) -> bool:
+        try:
+            taken = self.meeting.push(head, self.meeting.seen)
+        except RemoteUnknown:
+            self.meeting.settle()  # at once: most answers that are lost can be found
+            taken = self.meeting.seen is not None and has_first_parent(self, self.meeting.seen, head)
+        except RemoteFault:
+            self._drop_pending()
+            raise
+        if not taken:
+            self._drop_pending()
+            self.meeting.catch_up()
+            return False
+        try:
+            self.meeting.join()
+        except (RemoteFault, StorageFault, Contention):
+            return True  # it is on the remote; this clone's ref follows with the next contact
+        return True
+
+    def _is_seen(self, built: Built) -> bool:
+        seen = self.meeting.seen
+        return seen is not None and self._contains(seen, built.target, built.revision)
+
+    # -- keeping up
+
+    def publish(self) -> bool:
+        """Bring to the remote what lies here and not there; False where somebody else is about to.
+
+        Raises:
+            RemoteFault: the remote was not reached, does not take it, or an answer was lost.
+        """
+        began = self.clock.stamp()
+        with self._publish_turn as ordered:
+            if not ordered:
+                return False
+            if self.meeting.seen != self.tip():
+                self._check_turn(began, ordered=ordered)
+                self.meeting.publish()
+            return True
+
+    def meet(self) -> None:
+        """Take in what is new on the remote, and bring to it what lies here.
+
+        Raises:
+            RemoteFault: the remote was not reached, does not take it, or an answer was lost.
+            IntegrityFault: what is there is not to be believed, or not to be put right without being asked.
+        """
+        with self._publish_turn as ordered:
+            self._check_turn(self.clock.stamp(), ordered=ordered)
+            self.meeting.meet()
+            self.meeting.publish()
+
+    def adopt(self) -> None:
+        """Take this clone's log over into the remote's, where the two began apart.
+
+        Raises:
+            CoordError: as `meet` has it.
+        """
+        with self._publish_turn as ordered:
+            self._check_turn(self.clock.stamp(), ordered=ordered)
+            self.meeting.adopt()
+            self.meeting.meet()
