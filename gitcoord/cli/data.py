@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from gitcoord.cli import acting
-from gitcoord.cli.parsing import Parser, add_common, revision, text
+from gitcoord.cli.parsing import Parser, add_common, add_offline, revision, text
 from gitcoord.cli.text import to_json, visible, visible_lines
 from gitcoord.errors import InvalidValue, TooLarge
 from gitcoord.values import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ def add_set(parser: Parser) -> None:
     parser.add_argument("value", metavar="VALUE", help="a JSON value; - reads it from standard input")
     parser.add_argument("--text", action="store_true", help="VALUE is a string, and not JSON")
     _add_expected(parser)
+    add_offline(parser)
     add_common(parser)
     parser.examples(
         "gitcoord data set issue:12 state '{\"done\": false}'",
@@ -109,6 +110,7 @@ def add_delete(parser: Parser) -> None:
     """Declare the arguments of `data delete`."""
     _add_place(parser)
     _add_expected(parser)
+    add_offline(parser)
     add_common(parser)
     parser.set_defaults(run=_delete)
 
@@ -125,6 +127,7 @@ def _delete(args: argparse.Namespace) -> int:
 def add_delete_scope(parser: Parser) -> None:
     """Declare the arguments of `data delete-scope`."""
     parser.add_argument("scope", metavar="SCOPE", type=text, help="the scope")
+    add_offline(parser)
     add_common(parser)
     parser.set_defaults(run=_delete_scope)
 

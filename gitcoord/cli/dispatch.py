@@ -30,7 +30,7 @@ COMMANDS = {
     "check": "ask whether this session may edit; exit 1 and who holds it if not",
     "data": "keep JSON values that all sessions see",
     "log": "read who did what, when and why",
-    "sync": "meet the remote that confirms: bring together what was done here and there",
+    "sync": "share with a remote, and meet it: bring together what was done",
     "doctor": "find what is wrong with the log's surroundings, and put it right",
     "completion": "print the completion script of a shell",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.cli import acting
-from gitcoord.cli.parsing import Parser, add_common, add_paths, duration, positive_duration, text
+from gitcoord.cli.parsing import Parser, add_common, add_offline, add_paths, duration, positive_duration, text
 from gitcoord.cli.text import distance, moment, visible
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ def add_lock(parser: Parser) -> None:
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--shared", action="store_true", help="others may share it too; nobody gets it exclusively")
     mode.add_argument("--intent", action="store_true", help="block nobody, warn everybody")
-    parser.add_argument("--offline", action="store_true", help="take it provisionally where the remote is not reached")
+    add_offline(parser)
     add_common(parser)
     parser.examples(
         "gitcoord lock src/app.py -m 'rework the pool' --wait 30s",
@@ -74,7 +74,12 @@ def _show_lock(answer: acting.Answer) -> None:
         kind = "" if lock["mode"] == "exclusive" else f" ({lock['mode']})"
         state = "" if lock["state"] in ("local", "confirmed") else f" [{lock['state']}]"
         until = moment(lock["expires_at"], now)
-        print(f"locked {visible(lock['path'], _PATH_LIMIT)}{kind}{state} until {until}, token {lock['token']}")
+        print(f"locked {visible(lock['path'], _PATH_LIMIT)}{kind}{state} until {until}, {_handle(lock)}")
+
+
+def _handle(lock: acting.Answer) -> str:
+    """Return by what a lock is told from an earlier one: its token, or before the remote has it, its grant."""
+    return f"grant {visible(lock['grant'])}" if lock["token"] is None else f"token {lock['token']}"
 
 
 def add_unlock(parser: Parser) -> None:
@@ -83,6 +88,7 @@ def add_unlock(parser: Parser) -> None:
     parser.add_argument("--all", action="store_true", help="all that this session holds")
     parser.add_argument("--force", action="store_true", help="break another's lock; it is told of it")
     parser.add_argument("-m", "--reason", metavar="REASON", type=text, help="why the lock is broken; --force needs it")
+    add_offline(parser)
     add_common(parser)
     parser.examples("gitcoord unlock src/app.py", "gitcoord unlock --force src/app.py -m 'bob is on holiday'")
     parser.set_defaults(run=_unlock, parser=parser)
@@ -164,7 +170,7 @@ def print_locks(title: str, locks: list[dict[str, Any]], *, kind: str = "", spac
         rows = [
             [
                 lock["path"] + (" (resource)" if lock["kind"] == "resource" else ""),
-                lock["mode"],
+                lock["mode"] + (" (provisional)" if lock["state"] == "provisional" else ""),
                 lock["session"],
                 distance(lock["expires_at"], now),
                 lock["reason"],
@@ -174,4 +180,5 @@ def print_locks(title: str, locks: list[dict[str, Any]], *, kind: str = "", spac
         print_records(title, ["path", "mode", "session", "ends", "reason"], rows, spaced=spaced)
         return
     fields = ("path", "kind", "mode", "session", "token", "expires_at", "reason")
-    print_records(title, [], [[lock[name] for name in fields] for lock in locks], kind=kind)
+    shown = [{**lock, "token": lock["state"] if lock["token"] is None else lock["token"]} for lock in locks]
+    print_records(title, [], [[lock[name] for name in fields] for lock in shown], kind=kind)

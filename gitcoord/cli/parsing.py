@@ -89,6 +89,11 @@ def add_common(parser: Parser, *, acts: bool = True) -> None:
         group.add_argument("--session", metavar="ID", type=text, help="act as this session")
 
 
+def add_offline(parser: Parser) -> None:
+    """Declare that a command may do without the remote that confirms."""
+    parser.add_argument("--offline", action="store_true", help="do without the remote; what needs it is provisional")
+
+
 def add_paths(parser: Parser, nargs: str) -> None:
     """Declare what a command claims, releases or asks about: `+` for at least one path, `*` for any number."""
     parser.add_argument("paths", metavar="PATH", nargs=nargs, help="files, directories or patterns, relative to here")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.cli import acting
-from gitcoord.cli.parsing import Parser, add_common, positive_duration, text
+from gitcoord.cli.parsing import Parser, add_common, add_offline, positive_duration, text
 from gitcoord.cli.text import distance, moment, visible
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def add_start(parser: Parser) -> None:
     parser.add_argument("--takeover", action="store_true", help="take the id over if its holder is gone")
     parser.add_argument("--lease", metavar="TIME", type=positive_duration, help="how long without a sign of life")
     parser.add_argument("--incarnation", metavar="ID", type=text, help="resume: the incarnation that was signed on")
+    add_offline(parser)
     add_common(parser)
     parser.examples("gitcoord session start alice --intent 'rework the pool'", "export GITCOORD_SESSION=alice")
     parser.set_defaults(run=_start)
@@ -140,6 +141,7 @@ def add_renew(parser: Parser) -> None:
     """Declare the arguments of `session renew`."""
     _add_id(parser, "whose lease")
     parser.add_argument("--lease", metavar="TIME", type=positive_duration, help="a new length, such say 4h")
+    add_offline(parser)
     add_common(parser)
     parser.set_defaults(run=_renew)
 
@@ -156,6 +158,7 @@ def _show_renew(answer: acting.Answer) -> None:
 def add_end(parser: Parser) -> None:
     """Declare the arguments of `session end`."""
     _add_id(parser, "who signs off")
+    add_offline(parser)
     add_common(parser)
     parser.set_defaults(run=_end)
 

@@ -39,6 +39,7 @@ def _show_screen(answer: acting.Answer) -> None:
     place, own, now = answer["repository"], answer.get("session"), acting.now_ms()
     print(f"{visible(place.get('root') or '(bare)', 4096)}, revision {place['revision']}")
     print(f"you are {visible(own['session'])}" if own else "you are not signed on (the first change signs you on)")
+    _show_remote(answer.get("remote"))
     if not answer["sessions"]:
         print("nobody is signed on")
     print_sessions(answer["sessions"], spaced=True)
@@ -51,12 +52,29 @@ def _show_screen(answer: acting.Answer) -> None:
     print_records("Waiting", ["session", "for", "since"], rows, spaced=True)
 
 
+def _show_remote(remote: acting.Answer | None) -> None:
+    """Print how far this clone and the remote are apart, when they last met, and what was not in order."""
+    if not remote:
+        return
+    met = remote.get("reached_at")
+    when = f"met {distance(met, acting.now_ms())}" if met else "never met"
+    print(f"remote {visible(remote['remote'])}: {when}, {remote['ahead']} ahead, {remote['behind']} behind")
+    if remote.get("unreached"):
+        print(f"  not reached: {visible(remote['unreached'].get('message'), 500)}")
+    for event in remote.get("events") or ():
+        print(f"  {visible(event.get('event'))} at {visible(event.get('at'))}: {visible(event.get('done'), 500)}")
+
+
 def _show_lines(answer: acting.Answer) -> None:
     from gitcoord.cli.table import print_records
 
     place, own = answer["repository"], answer.get("session")
     print_records("", [], [[place.get("root") or "", place["revision"], place["tip"]]], kind="repository")
     print_records("", [], [[own["session"]]] if own else [], kind="you")
+    remote = answer.get("remote")
+    if remote:
+        row = [remote["remote"], remote["ahead"], remote["behind"], remote.get("reached_at") or ""]
+        print_records("", [], [row], kind="remote")
     print_sessions(answer["sessions"], kind="session")
     print_locks("", answer["locks"], kind="lock")
     print_locks("", answer["lapsing"], kind="lapsing")

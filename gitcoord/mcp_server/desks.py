@@ -35,6 +35,10 @@ class Desk(Protocol):
         """Renew what is due and return after how many seconds to call again."""
         ...
 
+    def follow_once(self) -> float:
+        """Meet the remote if that is due and return after how many seconds to call again."""
+        ...
+
     def close(self) -> object:
         """Sign off what this desk signed on."""
         ...
@@ -101,6 +105,10 @@ class Desks(Protocol):
 
     async def opened(self) -> Desk:
         """Wait until there is a desk whose session this process keeps alive, and return it."""
+        ...
+
+    async def found(self) -> Desk:
+        """Wait until a repository is opened, and return a desk in it."""
         ...
 
     async def observe(self, caller: Caller) -> Desk:
@@ -259,6 +267,10 @@ class ConnectionDesks:
         await self._is_open.wait()
         return await self._open(NOBODY)
 
+    async def found(self) -> Desk:
+        """Wait until the connection's desk is open, and return it."""
+        return await self.opened()
+
     async def observe(self, caller: Caller) -> Desk:
         """Return a desk beside the connection's."""
         return beside(await self._open(caller), "")
@@ -286,6 +298,7 @@ class HttpDesks:
         self._finder = finder
         self._opener = Opener(session=None, process=False)
         self._opening = anyio.Lock()
+        self._is_open = anyio.Event()
         self._first: service.Desk | None = None
 
     async def open(self, caller: Caller) -> Desk:
@@ -293,12 +306,18 @@ class HttpDesks:
         async with self._opening:
             if self._first is None:
                 self._first = await self._finder.open(caller, self._opener)
+                self._is_open.set()
             return beside(self._first, caller.hint)
 
     async def opened(self) -> Desk:
         """Wait for ever: nothing proves an HTTP caller's life, so this process keeps no lease alive."""
         await anyio.sleep_forever()
         raise AssertionError
+
+    async def found(self) -> Desk:
+        """Wait for the first call's repository, and return a desk in it."""
+        await self._is_open.wait()
+        return await self.open(NOBODY)
 
     async def observe(self, caller: Caller) -> Desk:
         """Return a desk for one look."""

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from gitcoord import __version__
 from gitcoord.errors import CoordError, SessionRequired
-from gitcoord.mcp_server import data, guidance, history, locks, resources, sessions
+from gitcoord.mcp_server import data, guidance, history, locks, remote, resources, sessions
 from gitcoord.mcp_server.answers import refusal, to_json, to_result
 from gitcoord.mcp_server.desks import NOBODY, Caller
 from gitcoord.mcp_server.schemas import check_arguments
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CORE = {tool.name: tool for noun in (sessions, locks, data, history) for tool in noun.TOOLS}
+CORE = {tool.name: tool for noun in (sessions, locks, data, history, remote) for tool in noun.TOOLS}
 """The tools by name, in the order in which they are listed."""
 
 PROGRESS_S = 5.0
@@ -86,6 +86,7 @@ class Face:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch.run)
             tasks.start_soon(self._keep_alive)
+            tasks.start_soon(self._follow)
             try:
                 yield self
             finally:
@@ -106,6 +107,17 @@ class Face:
                 pause_s = await off_loop(desk.keep_alive_once)
             except CoordError as error:
                 logger.warning("renewing the lease failed: %s", error)
+                pause_s = RETRY_S
+            await anyio.sleep(pause_s)
+
+    async def _follow(self) -> None:
+        """Keep up with the remote that confirms, where the repository shares with one."""
+        desk = await self._desks.found()
+        while True:
+            try:
+                pause_s = await off_loop(desk.follow_once)
+            except CoordError as error:
+                logger.warning("the remote: %s", error)
                 pause_s = RETRY_S
             await anyio.sleep(pause_s)
 
@@ -131,7 +143,8 @@ class Face:
         return to_result(answer)
 
     async def _ask(self, ctx: Context, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
-        if self._desks.stateless and tool.changes and tool.name != "sign_on" and "session" not in arguments:
+        names_session = tool.changes and tool.name != "sign_on" and "session" in tool.takes
+        if self._desks.stateless and names_session and "session" not in arguments:
             raise SessionRequired(
                 "this connection keeps no state between calls, so the call has to name its session",
                 next="call sign_on, then pass the `session` that it returns",

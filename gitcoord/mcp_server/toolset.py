@@ -38,6 +38,7 @@ class Tool(NamedTuple):
         changes: it writes to the log.
         destroys: it can take something from others or overwrite it.
         repeats: a second call with the same arguments changes nothing more.
+        reaches_out: it talks to another machine by its very purpose.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Tool(NamedTuple):
     changes: bool = False
     destroys: bool = False
     repeats: bool = True
+    reaches_out: bool = False
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class Tool(NamedTuple):
         """Return the tool as the protocol lists it."""
         import mcp_types
 
-        hints: dict[str, bool] = {"readOnlyHint": not self.changes, "openWorldHint": False}
+        hints: dict[str, bool] = {"readOnlyHint": not self.changes, "openWorldHint": self.reaches_out}
         if self.changes:
             hints |= {"destructiveHint": self.destroys, "idempotentHint": self.repeats}
         return mcp_types.Tool.model_validate(

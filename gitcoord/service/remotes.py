@@ -40,6 +40,7 @@ _LOOK_EVERY_S = 1.0
 _IDLE_S = 30.0
 _RETRY_S = 30.0
 _REFUSED_SHOWN = 50
+_EVENTS_SHOWN = 5
 
 
 def _seconds(access: Access, name: str, default: float) -> float:
@@ -270,6 +271,11 @@ def standing(access: Access) -> View:
         "reached_at": reached.get("time"),
         "unreached": None if failed is None else {name: failed.get(name) for name in ("time", "code", "message")},
     }
+
+
+def late_events(access: Access) -> list[dict[str, Any]]:
+    """Return what was not in order with the remote or this clone's ref, and what was done about it, the newest last."""
+    return list(read_contact(access.runtime).events[-_EVENTS_SHOWN:])
 
 
 def published(access: Access) -> list[str]:

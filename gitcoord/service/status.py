@@ -55,11 +55,21 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
             }
             for waiter in Line(access.runtime).others(now)
         ],
+        "remote": _remote(desk),
         "warnings": [
             *([_ALIAS_WARNINGS[alias]] if alias != "ok" else []),
             *(w for record in sessions for w in _warnings(record, standing[record["session"]], now)),
         ],
     }
+
+
+def _remote(desk: Desk) -> View | None:
+    """Return how this clone lies to the remote that confirms; None where it shares with nobody."""
+    if desk.access.shared is None:
+        return None
+    from gitcoord.service import remotes
+
+    return {**remotes.standing(desk.access), "events": remotes.late_events(desk.access)}
 
 
 def _warnings(record: Session, standing: str, now: Stamp) -> list[str]:

@@ -1,0 +1,29 @@
+"""The tool about the remote that confirms: meet it now."""
+
+from __future__ import annotations
+
+from gitcoord.mcp_server.schemas import flag, integer, maybe, records, text, texts
+from gitcoord.mcp_server.toolset import Tool
+
+TOOLS = (
+    Tool(
+        "sync",
+        "Sync",
+        "Meet the remote that confirms locks: bring in what other clones did, publish what waits here. Happens by "
+        "itself; call it after `remote_unknown` or offline work. `refused` lists what did not hold after all.",
+        {},
+        {
+            "ok": flag(),
+            "remote_state": text("equal, grown, absent, or the damage that was found"),
+            "ahead": integer("commits that the remote lacks"),
+            "behind": integer(),
+            "refused": records(
+                {"id": text(), "type": text(), "session": text(), "claims": texts(), "code": text(), "message": text()}
+            ),
+            "remote": text(),
+            "reached_at": maybe(text()),
+        },
+        changes=True,
+        reaches_out=True,
+    ),
+)
