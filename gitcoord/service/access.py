@@ -90,12 +90,13 @@ class Access:
             self._sharer, self._shared = open_sharer(self, shared), shared
         return self._sharer
 
-    def submit(self, plan: Plan, *, offline: bool = False) -> Receipt:
+    def submit(self, plan: Plan, *, offline: bool = False, since: Stamp | None = None) -> Receipt:
         """Let a plan's operations take effect, through whoever decides about them.
 
         Args:
             plan: as `Coordinator.submit` has it.
             offline: in a clone that shares: write here only, provisionally.
+            since: in a clone that shares: when this was asked for, where that was before now.
 
         Raises:
             CoordError: as `Coordinator.submit` and `Sharer.submit` have it.
@@ -103,7 +104,7 @@ class Access:
         sharer = self.sharer
         if sharer is None:
             return self.coordinator.submit(plan)
-        receipt = sharer.submit(plan, offline=offline or self.is_offline)
+        receipt = sharer.submit(plan, offline=offline or self.is_offline, since=since)
         receipt.state.agreed = sharer.agreed()
         return receipt
 

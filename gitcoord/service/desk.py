@@ -138,6 +138,7 @@ class Desk:
         said: list[Actor],
         *,
         offline: bool = False,
+        since: Stamp | None = None,
     ) -> Receipt:
         """Submit a plan, signing on first if its actor has to; deliver the news that its operation clears.
 
@@ -147,15 +148,23 @@ class Desk:
             notices: takes the news.
             said: where the plan notes as whom it acts.
             offline: do without the remote's agreement.
+            since: when the caller asked, where that was before now.
         """
         with self.callers.signing:
             sign_on = self._prepared(session)
             if sign_on is not None:
-                return self._submitted(make_plan(sign_on), notices, said, sign_on, offline=offline)
-        return self.submit(make_plan(None), notices, said, offline=offline)
+                return self._submitted(make_plan(sign_on), notices, said, sign_on, offline=offline, since=since)
+        return self._submitted(make_plan(None), notices, said, None, offline=offline, since=since)
 
     def _submitted(
-        self, plan: Plan, notices: list[str], said: list[Actor], sign_on: SignOn | None, *, offline: bool
+        self,
+        plan: Plan,
+        notices: list[str],
+        said: list[Actor],
+        sign_on: SignOn | None,
+        *,
+        offline: bool,
+        since: Stamp | None = None,
     ) -> Receipt:
         heard_of: list[Session] = []
 
@@ -167,7 +176,7 @@ class Desk:
 
         used = False
         try:
-            receipt = self.access.submit(heard, offline=offline or self.offline)
+            receipt = self.access.submit(heard, offline=offline or self.offline, since=since)
             used = sign_on is not None and any(op["id"] == sign_on.id for op in receipt.operations)
         finally:
             if sign_on is not None and not used:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gitcoord.service.desk import Desk
 
 _LONGEST_WAIT_S = 24 * 3600
+# How often a clone looks at the remote for those who wait for something that another clone holds.
+_LOOK_EVERY_MS = 1500
 
 
 class Wish(NamedTuple):
@@ -215,6 +217,8 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     said: list[Actor] = []
     line = Line(desk.access.runtime)
 
+    asked = desk.access.now()
+
     def ask(before: str | None, *, clearing: bool) -> Receipt:
         ahead = Ahead(line, before)
         return desk.submit_signed_on(
@@ -223,6 +227,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
             notices,
             said,
             offline=request.offline,
+            since=_fresh_enough(asked, desk.access.now()),
         )
 
     def attempt(before: str | None) -> Receipt:
@@ -257,6 +262,13 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
         meanwhile=lambda refusal: _challenged(desk, refusal, request.session, notices),
     )
     return granted_view(waiting.run(attempt))
+
+
+def _fresh_enough(asked: Stamp, now: Stamp) -> Stamp:
+    """Return how far back a look at the remote may lie: not before the request, nor long ago for one that waits."""
+    if asked.boot != now.boot or now.uptime_ms - asked.uptime_ms < _LOOK_EVERY_MS:
+        return asked
+    return now._replace(at_ms=now.at_ms - _LOOK_EVERY_MS, uptime_ms=now.uptime_ms - _LOOK_EVERY_MS)
 
 
 def _challenged(desk: Desk, refusal: LockHeld, session: str | None, notices: list[str]) -> Refused:

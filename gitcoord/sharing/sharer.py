@@ -96,12 +96,13 @@ class Sharer(Coordinator):
 
     # -- writing
 
-    def submit(self, plan: Plan, *, offline: bool = False) -> Receipt:
+    def submit(self, plan: Plan, *, offline: bool = False, since: Stamp | None = None) -> Receipt:
         """Let a plan's operations take effect, all or none, once whoever decides about them has agreed.
 
         Args:
             plan: as `Coordinator.submit` has it.
             offline: write here only; what needs agreement is then provisional.
+            since: when this was asked for, where that was before now: a look at the remote since then is fresh enough.
 
         Raises:
             Refused: the plan or a rule said no, as the remote was seen after this was asked for.
@@ -112,7 +113,7 @@ class Sharer(Coordinator):
         """
         if offline:
             return self.local.submit(plan)
-        began = self.clock.stamp()
+        began = since or self.clock.stamp()
         self._let_a_push_end()
         try:
             return self.local.submit(self._without_agreement(plan))
