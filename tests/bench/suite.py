@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from bench import faces, growth, stdio, together, writing
+from bench import faces, growth, sharing, stdio, together, writing
 from bench.measure import FULL, QUICK, Row, Sizes, table
 from support.repo import GITCONFIG, scrubbed
 
@@ -25,6 +25,7 @@ GROUPS: dict[str, Callable[[str, Sizes], Iterator[Row]]] = {
     "growth": growth.rows,
     "together": together.rows,
     "stdio": stdio.rows,
+    "sharing": sharing.rows,
     "start": faces.start_rows,
     "surface": faces.surface_rows,
 }
