@@ -237,6 +237,12 @@ class NotInitialised(CoordError):
     code = "not_initialised"
 
 
+class NotShared(CoordError):
+    """This clone shares its log with nobody."""
+
+    code = "not_shared"
+
+
 class NotInOrder(CoordError):
     """`doctor` found errors that are not put right."""
 

@@ -88,6 +88,9 @@ def _show(answer: Answer) -> None:
     said = {"equal": "nothing new", "grown": "brought together", "absent": "the remote has no log"}
     state = str(answer.get("remote_state"))
     print(f"{visible(answer.get('remote'))}: {said.get(state, state)}; {_distance(answer)}")
+    for mirror in answer.get("mirrors") or ():
+        said = f": {visible(mirror['message'], 500)}" if mirror.get("message") else ""
+        print(f"mirror {visible(mirror['remote'])}: {visible(mirror['state'])}{said}")
     for event in answer.get("events") or ():
         found = event["found"] or "nothing"
         print(f"{event['event']}: expected {event['expected'][:12]}, found {found[:12]}; {event['done']}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord import config, merge
-from gitcoord.errors import CoordError, IntegrityFault, RemoteFault, RemoteRejected
+from gitcoord.errors import IntegrityFault, NotShared, RemoteFault, RemoteRejected
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp, parse_time
 from gitcoord.remote.transport import Transport
@@ -24,6 +24,7 @@ from gitcoord.runtime.shared import (
 from gitcoord.service.access import Access
 from gitcoord.service.project import is_remote_url, repository_config
 from gitcoord.service.views import View
+from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
 from gitcoord.sharing.sharer import Sharer
 from gitcoord.state import State
@@ -216,7 +217,7 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
     access = desk.access
     sharer = access.sharer
     if sharer is None:
-        raise CoordError("this clone shares with nobody", next="gitcoord sync --remote origin")
+        raise NotShared("this clone shares with nobody", next="gitcoord sync --remote origin")
     before, tip = read_contact(access.runtime), access.log.tip()
     if adopt:
         sharer.adopt()
@@ -225,7 +226,45 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
     desk.collect_news(notices)
     events = _new_events(before, after)
     state = str(events[-1]["event"]) if events else _growth(before, after)
-    return {"ok": True, "remote_state": state, "refused": _refused(access, tip), "events": events, **standing(access)}
+    return {
+        "ok": True,
+        "remote_state": state,
+        "refused": _refused(access, tip),
+        "events": events,
+        "mirrors": _mirrored(access),
+        **standing(access),
+    }
+
+
+def _mirrored(access: Access) -> list[View]:
+    """Copy what the remote agreed to onto the mirrors that `gitcoord.mirrors` names; they confirm nothing.
+
+    A mirror that has something else than an earlier part of it is left alone.
+    """
+    seen, shared = read_contact(access.runtime).tip, access.shared
+    named = repository_config(access.repository).get("gitcoord.mirrors", "").split()
+    return [] if seen is None or shared is None else [_copied(access, shared, mirror, seen) for mirror in named]
+
+
+def _copied(access: Access, shared: Shared, mirror: str, seen: bytes) -> View:
+    transport = make_transport(access, Shared(mirror, shared.ref))
+    try:
+        there = transport.look()
+        if there == seen:
+            return {"remote": mirror, "state": "equal"}
+        if there is not None and not _is_part(access, there, seen):
+            return {"remote": mirror, "state": "differs", "found": there.hex()}
+        said = transport.push(seen, there)
+    except RemoteFault as error:
+        return {"remote": mirror, "state": "unreachable", "message": error.message}
+    return {"remote": mirror, "state": said.outcome, **({"message": said.reason} if said.reason else {})}
+
+
+def _is_part(access: Access, there: bytes, seen: bytes) -> bool:
+    try:
+        return has_first_parent(access.log, seen, there)
+    except IntegrityFault:
+        return False  # it is not even here
 
 
 def _new_events(before: Contact, after: Contact) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from gitcoord.errors import CoordError, Deadlock, LockHeld, WaitTimeout
+from gitcoord.errors import CoordError, Deadlock, LockHeld, RemoteUnreachable, WaitTimeout
 from gitcoord.model import Mode
 from gitcoord.runtime.waiting import Line, Place, Waiter, find_ring
 from gitcoord.service.access import Access
@@ -67,12 +67,14 @@ class Waiting:
         Raises:
             WaitTimeout: the limit passed.
             Deadlock: the holders wait, in a ring, for this session, which came last.
+            RemoteUnreachable: the limit passed while the remote that decides was not reached.
             CoordError: anything else that the attempt raised.
         """
         now = self._access.now()
         place = self._join(None)
         began, beaten, tried, seen = now.uptime_ms, now.uptime_ms, None, None
         held: LockHeld | None = None
+        unreached: RemoteUnreachable | None = None
         try:
             while True:
                 now = self._access.now()
@@ -82,11 +84,13 @@ class Waiting:
                     try:
                         return attempt(place.ticket)
                     except LockHeld as refusal:
-                        held = refusal
-                    self._meanwhile(held)
-                    self._check_ring(place, held)
-                if held is not None:
-                    self._check_limit(began, held)
+                        held, unreached = refusal, None
+                    except RemoteUnreachable as error:
+                        unreached = error  # it may be there again before the limit
+                    if held is not None and unreached is None:
+                        self._meanwhile(held)
+                        self._check_ring(place, held)
+                self._check_limit(began, unreached or held)
                 if now.uptime_ms - beaten >= _BEAT_EVERY_S * 1000:
                     beaten = now.uptime_ms
                     place = place if place.beat(now) else self._join(began)
@@ -107,11 +111,13 @@ class Waiting:
             wish["since_ms"] = now.at_ms - (now.uptime_ms - since)
         return self._line.join(wish, now)
 
-    def _check_limit(self, began: int, held: LockHeld) -> None:
+    def _check_limit(self, began: int, held: LockHeld | RemoteUnreachable | None) -> None:
         now = self._access.now()
         if self._cancelled():
             raise CoordError("the wait was called off", next="ask again")
-        if now.uptime_ms - began >= self._limit_ms:
+        if held is not None and now.uptime_ms - began >= self._limit_ms:
+            if isinstance(held, RemoteUnreachable):
+                raise held
             raise WaitTimeout(
                 f"not granted within {self._limit_ms / 1000:g} s: {held.message}", next=held.next, **held.facts
             )

@@ -17,12 +17,16 @@ import time
 from gitcoord.coordinator import Built, Coordinator, Plan, Receipt
 from gitcoord.errors import (
     Contention,
+    CoordError,
+    NotFound,
+    NotHolder,
     Refused,
     RemoteFault,
     RemoteRejected,
     RemoteUnknown,
     RemoteUnreachable,
-    StorageFault,
+    SessionEnded,
+    UnknownSession,
 )
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
@@ -47,6 +51,9 @@ _AGREED = frozenset(
     }
 )  # fmt: skip
 """What is in effect only once the remote has it; the rest says so by an expected revision."""
+
+
+_OWN_AFFAIRS = (NotHolder, NotFound, SessionEnded, UnknownSession)
 
 
 class _NeedsAgreementError(Exception):
@@ -142,11 +149,10 @@ class Sharer(Coordinator):
         for _ in range(_TRIES):
             built = self._build(plan)
             if built.refusal is not None or not built.receipt.operations:
-                if self.meeting.contact.reached_since(began):
+                if self._is_last_word(built.refusal, began):
                     if built.refusal is not None:
                         raise built.refusal
                     return built.receipt
-                self._look_again(began)
                 continue
             seen = self.meeting.seen
             if self._publish(built):
@@ -162,11 +168,26 @@ class Sharer(Coordinator):
             pause_s = min(2 * pause_s, _LONGEST_BACKOFF_S)
         raise Contention(f"others were quicker {_TRIES} times in a row", next="try again")
 
-    def _look_again(self, began: Stamp) -> None:
-        with self._publish_turn as ordered:
-            self._check_turn(began, ordered=ordered)
-            if not self.meeting.contact.reached_since(began):
-                self.meeting.meet()
+    def _is_last_word(self, refusal: Refused | None, began: Stamp) -> bool:
+        """Tell whether a refusal rests on a look at the remote since it was asked for; if not, look.
+
+        What a caller does not hold, or is not, it knows by itself: there a remote that is not reached changes nothing.
+
+        Raises:
+            RemoteFault: the remote was not reached, and the refusal is of what others may have let go.
+        """
+        if self.meeting.contact.reached_since(began):
+            return True
+        try:
+            with self._publish_turn as ordered:
+                self._check_turn(began, ordered=ordered)
+                if not self.meeting.contact.reached_since(began):
+                    self.meeting.meet()
+        except RemoteFault:
+            if isinstance(refusal, _OWN_AFFAIRS):
+                return True
+            raise
+        return False
 
     def _check_turn(self, began: Stamp, *, ordered: bool) -> None:
         """Let those who waited while the network failed share its answer, instead of each trying in vain.
@@ -222,7 +243,7 @@ class Sharer(Coordinator):
             return False
         try:
             self.meeting.join()
-        except (RemoteFault, StorageFault, Contention):
+        except CoordError:
             return True  # it is on the remote; this clone's ref follows with the next contact
         return True
 

@@ -138,4 +138,6 @@ def _taking_in(place: str, count: int) -> Iterator[Row]:
     took = timed(lambda: must(looker.sync()))
     assert len(looker.list_keys("scope")["keys"]) == count
     seconds = max(took - fetched, 1.0) / 1000
-    yield Row(GROUP, f"{count:,} operations taken in, beside the fetch itself", count / seconds, None, "a second", 5000, True)
+    yield Row(
+        GROUP, f"{count:,} operations taken in, beside the fetch itself", count / seconds, None, "a second", 5000, True
+    )
