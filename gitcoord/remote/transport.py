@@ -168,7 +168,6 @@ class Transport:
         Raises:
             RemoteUnreachable: no answer, or it broke off; objects may have come, the ref did not move.
         """
-        prepare_runtime(self._repository)
         words = ["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance"]
         words += ["--no-filter", "--refmap=", "--force", "--progress", "--no-show-forced-updates"]
         words += ["--refetch"] if everything else [f"--negotiation-tip={tip.hex()}" for tip in self._tips(into)]
@@ -238,9 +237,7 @@ class Transport:
         return Push("unknown", self._late() if ran.status is None else git_words(ran.err))
 
     def _events_path(self) -> str:
-        directory = os.path.join(self._repository.runtime, "tmp")
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        return os.path.join(directory, f"push-{os.getpid()}-{os.urandom(8).hex()}")
+        return os.path.join(self._repository.runtime, "tmp", f"push-{os.getpid()}-{os.urandom(8).hex()}")
 
     # -- git
 
@@ -250,6 +247,8 @@ class Transport:
         copied = [(f"remote.{_OWN_NAME}.{key}", value) for key, value in found.settings if key not in _NOT_COPIED]
         objects = f"{self._repository.runtime}/objects", f"{self._repository.common_dir}/objects"
         env = config.git_environment(config.environment(), entries=copied, objects=objects if own else None)
+        if own:
+            prepare_runtime(self._repository)
         if events is not None:
             env["GIT_TRACE2_EVENT"] = events
         command = ["git", f"--git-dir={self._repository.git_dir}"]
