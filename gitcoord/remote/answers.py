@@ -34,7 +34,7 @@ _STALE = (
 # What git says for a ref of which no report came back.
 _UNREPORTED = ("remote failed to report status", "expecting report")
 # A server that answers the request itself with one of these has not handed it to git.
-_REFUSED_REQUEST = re.compile(rb"RPC failed; HTTP (?:401|403|404|405|411|413|415)\b")
+_REFUSED_REQUEST = re.compile(rb"^error: RPC failed; HTTP (?:401|403|404|405|411|413|415)\b", re.MULTILINE)
 _HELPERS_OF_GIT = frozenset({"http", "https", "ftp", "ftps", "fd", "ext"})
 # Three lines that follow every failure of a connection, and say less than what stands before them.
 _BOILERPLATE = frozenset(
@@ -44,7 +44,9 @@ _BOILERPLATE = frozenset(
         "and the repository exists.",
     }
 )
-_PROGRESS = re.compile(r"[A-Z][A-Za-z ]*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?$")
+_PROGRESS = re.compile(
+    r"[A-Z][A-Za-z ]*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?$|Total \d+ \(delta|Delta compression using"
+)
 
 
 class Push(NamedTuple):
@@ -83,14 +85,14 @@ def judge_push(status: int | None, out: bytes, err: bytes, ref: str) -> Push | N
     """
     if status == 0:
         return Push("taken", "")
+    if _REFUSED_REQUEST.search(err):
+        return Push("rejected", git_words(err))
     flag, summary = _line_of(out, ref)
     if flag != "!":
         return None
     kind, _, reason = summary.partition("] (")
     reason = reason.removesuffix(")") or summary
     if any(text in reason for text in _UNREPORTED):
-        if _REFUSED_REQUEST.search(err):
-            return Push("rejected", git_words(err))
         return Push("unknown", git_words(err) or clean(reason))
     by_remote = kind.startswith("[remote")
     if any(text in reason for text in _STALE):

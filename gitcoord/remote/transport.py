@@ -12,11 +12,20 @@ from _thread import allocate_lock
 from collections.abc import Sequence
 
 from gitcoord import config
-from gitcoord.errors import CoordError, NoSuchRemote, RemoteUnreachable, SeveralPushUrls, StorageFault
+from gitcoord.errors import (
+    CoordError,
+    IntegrityFault,
+    NoSuchRemote,
+    ObjectMissing,
+    RemoteUnreachable,
+    SeveralPushUrls,
+    StorageFault,
+)
 from gitcoord.remote.answers import Push, git_words, judge_push, nothing_was_sent, parse_tips
 from gitcoord.remote.process import Ran, run
 from gitcoord.remote.urls import ConfiguredRemote, is_address, local_path, remote_at, remote_of, without_credentials
 from gitcoord.store.disk import read_whole, remove
+from gitcoord.store.gathering import Gathered, gather, has_here
 from gitcoord.store.repository import Repository
 from gitcoord.store.setup import prepare_runtime
 
@@ -41,6 +50,8 @@ _QUIETLY = (
     "push.negotiate=false",
     f"remote.{_OWN_NAME}.followRemoteHEAD=never",
 )
+# git's own default syncs packs and refs, and no loose objects.
+_DURABLY = ("core.fsync=objects,reference", "core.fsyncMethod=batch")
 
 
 class Transport:
@@ -51,6 +62,7 @@ class Transport:
         remote: a configured remote's name, or a URL or a path.
         ref: the log's full name on the remote.
         limit_s: for how long the remote may be silent, in seconds; a transfer that goes on may take longer.
+        durable: whether what was fetched has reached the disk on return.
 
     Attributes:
         ref: as given.
@@ -58,12 +70,21 @@ class Transport:
         limit_s: as given.
     """
 
-    def __init__(self, repository: Repository, remote: str, ref: str = DEFAULT_REF, *, limit_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        remote: str,
+        ref: str = DEFAULT_REF,
+        *,
+        limit_s: float = 20.0,
+        durable: bool = True,
+    ) -> None:
         """Remember what is meant; reads nothing yet."""
         self.remote = remote
         self.ref = ref
         self.limit_s = limit_s
         self._repository = repository
+        self._durable = durable
         self._guard = allocate_lock()
         self._known: tuple[object, ConfiguredRemote] | None = None
 
@@ -167,23 +188,52 @@ class Transport:
 
         Raises:
             RemoteUnreachable: no answer, or it broke off; objects may have come, the ref did not move.
+            ObjectMissing: the remote itself lacks some of it.
+            StorageFault: the objects could not be brought together here.
         """
+        prepare_runtime(self._repository)
+        known = self._known_tips()
+        # What lies behind it was perhaps not gathered, if we died in between: good to negotiate with, no more.
+        before = self._local(into)
+        haves = [*known, before] if before is not None and has_here(self._repository, before) else known
         words = ["--no-tags", "--no-prune", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance"]
         words += ["--no-filter", "--refmap=", "--force", "--progress", "--no-show-forced-updates"]
-        words += ["--refetch"] if everything else [f"--negotiation-tip={tip.hex()}" for tip in self._tips(into)]
+        words += ["--refetch"] if everything else [f"--negotiation-tip={tip.hex()}" for tip in haves]
         ran = self._git("fetch", *words, _OWN_NAME, f"+{self.ref}:{into}", limit_s=self.limit_s * _PATIENCE, own=True)
-        if ran.status == 0:
-            return self._local(into)
-        # git's words for a missing ref vary: the remote is asked instead.
-        if ran.status is not None and self.look() is None:
-            return None
-        raise self._unreachable(ran)
+        if ran.status != 0:
+            # git's words for a missing ref vary: the remote is asked instead.
+            if ran.status is not None and self.look() is None:
+                return None
+            raise self._unreachable(ran)
+        tip = self._local(into)
+        if tip is None:
+            raise IntegrityFault(f"{into} is gone right after git fetched it", next="git fsck", ref=into)
+        if tip in known and not everything:
+            return tip
+        missing = self._gathered(tip, [] if everything else known).missing
+        if missing and everything:
+            raise ObjectMissing(
+                f"the log on {self.remote} is not whole: missing {', '.join(missing[:3])}", next="git fsck", ref=into
+            )
+        # What is named here and not here, as in a partial clone, the remote does not send unless asked for all.
+        return self.fetch(into=into, everything=True) if missing else tip
 
-    def _tips(self, into: str) -> list[bytes]:
-        """Return what the negotiation starts from: the log here, and what was last seen of the remote."""
-        names = (DEFAULT_REF, into, f"refs/gitcoord/remotes/{self.remote}")
-        found = [tip for tip in map(self._local, names) if tip is not None]
-        return list(dict.fromkeys(found))
+    def _known_tips(self) -> list[bytes]:
+        """Return commits whose history is in gitcoord's directory: the log here, and what was last seen there."""
+        known: list[bytes] = []
+        names = [DEFAULT_REF]
+        if not is_address(self.remote):
+            names.append(f"refs/gitcoord/remotes/{self.remote}")
+        for name in names:
+            tip = self._local(name)
+            if tip is None or tip in known:
+                continue
+            if has_here(self._repository, tip) or not self._gathered(tip, known).missing:
+                known.append(tip)
+        return known
+
+    def _gathered(self, tip: bytes, known: list[bytes]) -> Gathered:
+        return gather(self._repository, [tip], known, config.environment())
 
     def _local(self, ref: str) -> bytes | None:
         """Return what a local ref holds."""
@@ -221,6 +271,7 @@ class Transport:
             SeveralPushUrls: git would push to several places.
         """
         self.check_usable()
+        prepare_runtime(self._repository)
         lease = f"--force-with-lease={self.ref}:{'' if expected is None else expected.hex()}"
         words = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", lease]
         words += ["--no-force-if-includes", "--progress", _OWN_NAME, f"{new.hex()}:{self.ref}"]
@@ -247,12 +298,13 @@ class Transport:
         copied = [(f"remote.{_OWN_NAME}.{key}", value) for key, value in found.settings if key not in _NOT_COPIED]
         objects = f"{self._repository.runtime}/objects", f"{self._repository.common_dir}/objects"
         env = config.git_environment(config.environment(), entries=copied, objects=objects if own else None)
-        if own:
-            prepare_runtime(self._repository)
         if events is not None:
             env["GIT_TRACE2_EVENT"] = events
+        if words[0] == "fetch":
+            # The log is whole in a shallow clone too: where the user's branches are cut is not the remote's business.
+            env["GIT_SHALLOW_FILE"] = ""
         command = ["git", f"--git-dir={self._repository.git_dir}"]
-        for setting in _QUIETLY:
+        for setting in (*_QUIETLY, *(_DURABLY if own and self._durable else ())):
             command += ["-c", setting]
         where = self._repository.worktree or self._repository.common_dir
         try:

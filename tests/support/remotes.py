@@ -220,7 +220,7 @@ class GitServer(http.server.ThreadingHTTPServer):
         self.answer_pushes_with: int | None = None
         self.through_proxy = 0
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that hung up."""
 
 
@@ -233,7 +233,7 @@ class _Backend(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve()
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002, ARG002
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep quiet."""
 
     def _serve(self) -> None:

@@ -1,0 +1,153 @@
+"""Bringing the log's objects together in gitcoord's own directory, wherever git has put them.
+
+A plain `git fetch` writes into the repository's own store, and git never writes a second time what any of its stores
+has already. What lies outside gitcoord's directory can be taken away: by `gc`, or with the repository it was borrowed
+from. So whoever takes over commits that gitcoord did not write itself gathers them first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gitcoord.errors import StorageFault
+from gitcoord.store.disk import sync_directory
+from gitcoord.values import Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.store.repository import Repository
+
+_TIMEOUT_S = 600
+# As git does it after a fetch: fewer objects become files of their own, more become a pack.
+_LOOSE_UP_TO = 100
+
+
+class Gathered(NamedTuple):
+    """What gathering did.
+
+    Attributes:
+        copied: how many objects were brought here.
+        missing: the names of those that are in no store at all, in hexadecimal; `?` stands for more, behind them.
+    """
+
+    copied: int
+    missing: tuple[str, ...]
+
+
+def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env: Mapping[str, str]) -> Gathered:
+    """Copy into gitcoord's directory what some commits reach and what is only elsewhere; takes nothing away.
+
+    Copies nothing where something is missing: so a commit that is here has its history here. A shallow clone's boundary
+    is not respected: a log is whole or it is not there. Reaches no remote.
+
+    Args:
+        repo: the repository.
+        tips: commits.
+        known: commits whose history is there already, and need not be looked at.
+        env: the environment that git gets.
+
+    Raises:
+        StorageFault: git or the file system refused; what was copied stays.
+    """
+    wanted = "".join([*(f"{tip.hex()}\n" for tip in tips), *(f"^{tip.hex()}\n" for tip in known)]).encode()
+    status, listing, _ = _git(repo, env, "rev-list", "--objects", "--missing=print", "--stdin", given=wanted)
+    lines = [line.decode("ascii", "replace").split(" ")[0] for line in listing.split(b"\n") if line]
+    missing = [line[1:] for line in lines if line.startswith("?")]
+    if status != 0:
+        # A commit or a tree is missing: what lies behind it cannot be listed.
+        missing.append("?")
+    if missing:
+        return Gathered(0, tuple(missing))
+    lacking = _not_here(repo, lines)
+    if lacking:
+        _copy(repo, lacking, env)
+    return Gathered(len(lacking), ())
+
+
+def has_here(repo: Repository, oid: bytes) -> bool:
+    """Tell whether gitcoord's own directory has an object."""
+    return not _not_here(repo, [oid.hex()])
+
+
+def _not_here(repo: Repository, names: Iterable[str]) -> list[str]:
+    directory = f"{repo.runtime}/objects"
+    lacking = [name for name in names if not os.path.exists(f"{directory}/{name[:2]}/{name[2:]}")]
+    if not lacking:
+        return []
+    try:
+        packs = [name for name in os.listdir(f"{directory}/pack") if name.endswith(".idx")]
+    except FileNotFoundError:
+        return lacking
+    for pack in packs:
+        lacking = _not_in_pack(f"{directory}/pack/{pack}", lacking, repo.object_format)
+    return lacking
+
+
+def _not_in_pack(path: str, names: list[str], object_format: str) -> list[str]:
+    from dulwich.object_format import get_object_format
+    from dulwich.objects import RawObjectID
+    from dulwich.pack import load_pack_index
+
+    try:
+        index = load_pack_index(path, get_object_format(object_format))
+    except FileNotFoundError:  # packed anew just now, into another
+        return names
+    try:
+        found = {name for name in names if _is_in(index, RawObjectID(bytes.fromhex(name)))}
+    finally:
+        index.close()
+    return [name for name in names if name not in found]
+
+
+def _is_in(index: Any, oid: Any) -> bool:
+    try:
+        index.object_offset(oid)
+    except KeyError:
+        return False
+    return True
+
+
+def _copy(repo: Repository, names: list[str], env: Mapping[str, str]) -> None:
+    given = "".join(f"{name}\n" for name in names).encode()
+    own = f"{repo.runtime}/objects"
+    os.makedirs(f"{own}/pack", mode=0o700, exist_ok=True)
+    if len(names) > _LOOSE_UP_TO:
+        _must(repo, env, "pack-objects", "--quiet", f"{own}/pack/pack", given=given)
+    else:
+        pack = _must(repo, env, "pack-objects", "--quiet", "--stdout", given=given)
+        _must(repo, env, "unpack-objects", "-q", given=pack, alone=True)
+    sync_directory(f"{own}/pack")
+
+
+def _must(repo: Repository, env: Mapping[str, str], *words: str, given: bytes, alone: bool = False) -> bytes:
+    status, out, said = _git(repo, env, *words, given=given, alone=alone)
+    if status != 0:
+        raise _failed(words[0], said)
+    return out
+
+
+def _failed(word: str, said: bytes) -> StorageFault:
+    text = said.decode("utf-8", "replace").strip()
+    return StorageFault(f"git {word} failed: {text}", next="git fsck")
+
+
+def _git(
+    repo: Repository, env: Mapping[str, str], *words: str, given: bytes, alone: bool = False
+) -> tuple[int, bytes, bytes]:
+    """Run git with gitcoord's store as the one to write to, the repository's beside it unless it is left alone."""
+    import subprocess
+
+    own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
+    own["GIT_OBJECT_DIRECTORY"] = f"{repo.runtime}/objects"
+    if not alone:
+        own["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f"{repo.common_dir}/objects"
+    own.update(GIT_NO_REPLACE_OBJECTS="1", GIT_NO_LAZY_FETCH="1", GIT_SHALLOW_FILE="", LC_ALL="C")
+    command = ["git", f"--git-dir={repo.common_dir}", "-c", "core.fsync=objects", *words]
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words, paths and object names
+            command, input=given, capture_output=True, env=own, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StorageFault(f"git {words[0]} did not run: {error}", next="gitcoord doctor") from error
+    return done.returncode, done.stdout, done.stderr
