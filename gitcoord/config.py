@@ -278,12 +278,21 @@ def git_environment(
         LC_ALL="C",
     )
     if objects is not None:
-        clean["GIT_OBJECT_DIRECTORY"], clean["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = objects
+        clean["GIT_OBJECT_DIRECTORY"] = objects[0]
+        clean["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = alternates_variable(objects[1:])
     count = int(clean["GIT_CONFIG_COUNT"]) if clean.get("GIT_CONFIG_COUNT", "").isdecimal() else 0
     for number, (key, value) in enumerate(entries, count):
         clean[f"GIT_CONFIG_KEY_{number}"], clean[f"GIT_CONFIG_VALUE_{number}"] = key, value
         clean["GIT_CONFIG_COUNT"] = str(number + 1)
     return clean
+
+
+def alternates_variable(directories: Iterable[str]) -> str:
+    """Return object directories as git takes them from a variable; one with a separator in its path is quoted."""
+    return os.pathsep.join(
+        '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"' if os.pathsep in path or path[:1] == '"' else path
+        for path in directories
+    )
 
 
 def _parse_entries(listing: bytes) -> list[tuple[str, str]]:

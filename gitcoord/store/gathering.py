@@ -51,7 +51,16 @@ def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env:
         StorageFault: git or the file system refused; what was copied stays.
     """
     wanted = "".join([*(f"{tip.hex()}\n" for tip in tips), *(f"^{tip.hex()}\n" for tip in known)]).encode()
-    status, listing, _ = _git(repo, env, "rev-list", "--objects", "--missing=print", "--stdin", given=wanted)
+    status, listing, _ = _git(
+        repo,
+        env,
+        "rev-list",
+        "--objects",
+        "--missing=print",
+        "--stdin",
+        given=wanted,
+        stores=(f"{repo.common_dir}/objects",),
+    )
     lines = [line.decode("ascii", "replace").split(" ")[0] for line in listing.split(b"\n") if line]
     missing = [line[1:] for line in lines if line.startswith("?")]
     if status != 0:
@@ -59,29 +68,34 @@ def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env:
         missing.append("?")
     if missing:
         return Gathered(0, tuple(missing))
-    lacking = _not_here(repo, lines)
-    if lacking:
-        _copy(repo, lacking, env)
-    return Gathered(len(lacking), ())
+    wanting = lacking(f"{repo.runtime}/objects", lines, repo.object_format)
+    copy(repo, wanting, env)
+    return Gathered(len(wanting), ())
 
 
 def has_here(repo: Repository, oid: bytes) -> bool:
     """Tell whether gitcoord's own directory has an object."""
-    return not _not_here(repo, [oid.hex()])
+    return not lacking(f"{repo.runtime}/objects", [oid.hex()], repo.object_format)
 
 
-def _not_here(repo: Repository, names: Iterable[str]) -> list[str]:
-    directory = f"{repo.runtime}/objects"
-    lacking = [name for name in names if not os.path.exists(f"{directory}/{name[:2]}/{name[2:]}")]
-    if not lacking:
+def lacking(directory: str, names: Iterable[str], object_format: str) -> list[str]:
+    """Return those of some objects that an object directory lacks; its alternates are not looked at.
+
+    Args:
+        directory: loose objects and packs lie in it.
+        names: in hexadecimal.
+        object_format: `sha1` or `sha256`.
+    """
+    missing = [name for name in names if not os.path.exists(f"{directory}/{name[:2]}/{name[2:]}")]
+    if not missing:
         return []
     try:
         packs = [name for name in os.listdir(f"{directory}/pack") if name.endswith(".idx")]
     except FileNotFoundError:
-        return lacking
+        return missing
     for pack in packs:
-        lacking = _not_in_pack(f"{directory}/pack/{pack}", lacking, repo.object_format)
-    return lacking
+        missing = _not_in_pack(f"{directory}/pack/{pack}", missing, object_format)
+    return missing
 
 
 def _not_in_pack(path: str, names: list[str], object_format: str) -> list[str]:
@@ -108,41 +122,82 @@ def _is_in(index: Any, oid: Any) -> bool:
     return True
 
 
-def _copy(repo: Repository, names: list[str], env: Mapping[str, str]) -> None:
+def copy(repo: Repository, names: Sequence[str], env: Mapping[str, str], *, beside: str | None = None) -> None:
+    """Copy objects into gitcoord's directory, from wherever the repository finds them.
+
+    Args:
+        repo: the repository.
+        names: in hexadecimal; those that are there already do no harm.
+        env: the environment that git gets.
+        beside: one more object directory to look in.
+
+    Raises:
+        StorageFault: git or the file system refused, or one is nowhere; what was copied stays.
+    """
+    if not names:
+        return
     given = "".join(f"{name}\n" for name in names).encode()
     own = f"{repo.runtime}/objects"
     os.makedirs(f"{own}/pack", mode=0o700, exist_ok=True)
+    stores = (f"{repo.common_dir}/objects", *((beside,) if beside else ()))
     if len(names) > _LOOSE_UP_TO:
-        _must(repo, env, "pack-objects", "--quiet", f"{own}/pack/pack", given=given)
+        _must(repo, env, "pack-objects", "--quiet", f"{own}/pack/pack", given=given, stores=stores)
     else:
-        pack = _must(repo, env, "pack-objects", "--quiet", "--stdout", given=given)
-        _must(repo, env, "unpack-objects", "-q", given=pack, alone=True)
+        pack = _must(repo, env, "pack-objects", "--quiet", "--stdout", given=given, stores=stores)
+        _must(repo, env, "unpack-objects", "-q", given=pack, stores=())
     sync_directory(f"{own}/pack")
 
 
-def _must(repo: Repository, env: Mapping[str, str], *words: str, given: bytes, alone: bool = False) -> bytes:
-    status, out, said = _git(repo, env, *words, given=given, alone=alone)
+def listed(directory: str, repo: Repository, env: Mapping[str, str]) -> list[str]:
+    """Return the names of all objects in an object directory, in hexadecimal.
+
+    Raises:
+        StorageFault: git could not read it.
+    """
+    words = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)")
+    return _must(repo, env, *words, given=b"", stores=(), directory=directory).decode("ascii").split()
+
+
+def is_whole(repo: Repository, env: Mapping[str, str]) -> bool:
+    """Tell whether git finds every object that the refs, reflogs and the index name; takes long in a large history."""
+    words = ("rev-list", "--objects", "--all", "--reflog", "--indexed-objects", "--quiet", "--missing=allow-promisor")
+    status, _, _ = _git(repo, env, *words, given=b"", stores=(f"{repo.common_dir}/objects",), cut=True)
+    return status == 0
+
+
+def _must(
+    repo: Repository, env: Mapping[str, str], *words: str, given: bytes, stores: Sequence[str], directory: str = ""
+) -> bytes:
+    status, out, said = _git(repo, env, *words, given=given, stores=stores, directory=directory)
     if status != 0:
-        raise _failed(words[0], said)
+        text = said.decode("utf-8", "replace").strip()
+        raise StorageFault(f"git {words[0]} failed: {text}", next="git fsck")
     return out
 
 
-def _failed(word: str, said: bytes) -> StorageFault:
-    text = said.decode("utf-8", "replace").strip()
-    return StorageFault(f"git {word} failed: {text}", next="git fsck")
-
-
 def _git(
-    repo: Repository, env: Mapping[str, str], *words: str, given: bytes, alone: bool = False
+    repo: Repository,
+    env: Mapping[str, str],
+    *words: str,
+    given: bytes,
+    stores: Sequence[str],
+    directory: str = "",
+    cut: bool = False,
 ) -> tuple[int, bytes, bytes]:
-    """Run git with gitcoord's store as the one to write to, the repository's beside it unless it is left alone."""
+    """Run git with one object directory to write to, gitcoord's unless another is named, and others beside it.
+
+    A shallow clone counts as whole unless `cut`, which leaves its boundary where it is.
+    """
     import subprocess
 
+    from gitcoord.config import alternates_variable
+
     own = {name: value for name, value in env.items() if not name.startswith("GIT_")}
-    own["GIT_OBJECT_DIRECTORY"] = f"{repo.runtime}/objects"
-    if not alone:
-        own["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = f"{repo.common_dir}/objects"
-    own.update(GIT_NO_REPLACE_OBJECTS="1", GIT_NO_LAZY_FETCH="1", GIT_SHALLOW_FILE="", LC_ALL="C")
+    own["GIT_OBJECT_DIRECTORY"] = directory or f"{repo.runtime}/objects"
+    own["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = alternates_variable(stores)
+    own.update(GIT_NO_REPLACE_OBJECTS="1", GIT_NO_LAZY_FETCH="1", LC_ALL="C")
+    if not cut:
+        own["GIT_SHALLOW_FILE"] = ""
     command = ["git", f"--git-dir={repo.common_dir}", "-c", "core.fsync=objects", *words]
     try:
         done = subprocess.run(  # noqa: S603 - fixed words, paths and object names

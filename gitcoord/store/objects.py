@@ -359,6 +359,11 @@ def _has_packs(directory: str) -> bool:
         return False
 
 
+def object_directories(repo: Repository) -> list[str]:
+    """Return all directories that git finds this repository's objects in, in its order."""
+    return list(dict.fromkeys(_with_alternates(f"{repo.common_dir}/objects")))
+
+
 def _with_alternates(directory: str, depth: int = 0) -> list[str]:
     """Return an object directory and all its alternates, in git's order."""
     found = [directory]

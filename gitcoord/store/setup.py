@@ -15,6 +15,8 @@ from gitcoord.store.disk import read_whole, remove, storage_fault, sync_director
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gitcoord.store.repository import Repository
 
 ALTERNATE = "../gitcoord/objects"
@@ -192,7 +194,8 @@ def _alternates_file(repo: Repository) -> str:
     return f"{repo.common_dir}/objects/info/alternates"
 
 
-def _read_alternates(repo: Repository) -> bytes:
+def read_alternates(repo: Repository) -> bytes:
+    """Return the repository's list of alternates as it is, empty where it has none."""
     try:
         return read_whole(_alternates_file(repo))
     except FileNotFoundError:
@@ -204,15 +207,35 @@ def _has_alternate(repo: Repository) -> bool:
     store = os.path.realpath(f"{repo.common_dir}/objects")
     return any(
         line and not line.startswith(b"#") and os.path.realpath(os.path.join(store, os.fsdecode(line))) == own
-        for line in _read_alternates(repo).split(b"\n")
+        for line in read_alternates(repo).split(b"\n")
     )
 
 
 def _add_alternate(repo: Repository) -> str:
-    """Append the line under git's own lock file, keeping all that is there byte for byte."""
     store = f"{repo.common_dir}/objects"
     # git resolves a relative line against the real path of the store, which a symbolic link may have put elsewhere.
     line = ALTERNATE if os.path.realpath(store) == store else f"{repo.runtime}/objects"
+
+    def added(present: bytes) -> bytes:
+        gap = b"\n" if present and not present.endswith(b"\n") else b""
+        return present + gap + os.fsencode(line) + b"\n"
+
+    return change_alternates(repo, added)
+
+
+def change_alternates(repo: Repository, change: Callable[[bytes], bytes]) -> str:
+    """Rewrite the list of alternates under git's own lock file, at once or not at all; returns its path.
+
+    The caller holds the lock `setup` of the runtime directory.
+
+    Args:
+        repo: the repository.
+        change: gets the list as it is, byte for byte, and returns what it shall be.
+
+    Raises:
+        Contention: another program holds the lock file.
+        StorageFault: the system could not.
+    """
     listing = _alternates_file(repo)
     lock = f"{listing}.lock"
     # As with the log's ref: a lock file that is the same file as the draft was left by a gitcoord that died.
@@ -222,9 +245,7 @@ def _add_alternate(repo: Repository) -> str:
             remove(lock)
         remove(draft)
         os.makedirs(os.path.dirname(listing), exist_ok=True)
-        present = _read_alternates(repo)
-        gap = b"\n" if present and not present.endswith(b"\n") else b""
-        content = present + gap + os.fsencode(line) + b"\n"
+        content = change(read_alternates(repo))
         write_new(draft, content, mode=0o666, sync=True)
         if os.path.exists(listing):
             os.chmod(draft, os.stat(listing).st_mode & 0o777)
