@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from gitcoord.values import NamedTuple
 
-_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*@")
+_USER_INFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 _DEFAULT_PORTS = {"ssh": "22", "git+ssh": "22", "ssh+git": "22", "http": "80", "https": "443", "git": "9418"}
 _SSH = frozenset({"ssh", "git+ssh", "ssh+git"})
 
