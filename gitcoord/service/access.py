@@ -15,6 +15,7 @@ from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gitcoord.coordinator import Coordinator, Plan, Receipt
+    from gitcoord.model import Operation
     from gitcoord.model_time import Stamp
     from gitcoord.runtime.shared import Shared
     from gitcoord.sharing.sharer import Sharer
@@ -104,7 +105,12 @@ class Access:
         sharer = self.sharer
         if sharer is None:
             return self.coordinator.submit(plan)
-        receipt = sharer.submit(plan, offline=offline or self.is_offline, since=since)
+
+        def seeing(state: State, now: Stamp) -> list[Operation]:
+            state.agreed = sharer.agreed()  # a refusal shows what is confirmed of what stands in the way
+            return plan(state, now)
+
+        receipt = sharer.submit(seeing, offline=offline or self.is_offline, since=since)
         receipt.state.agreed = sharer.agreed()
         return receipt
 
