@@ -149,9 +149,11 @@ class Sharer(Coordinator):
         for _ in range(_TRIES):
             built = self._build(plan)
             if built.refusal is not None or not built.receipt.operations:
-                if self._is_last_word(built.refusal, began):
-                    if built.refusal is not None:
-                        raise built.refusal
+                if not self._is_last_word(built.refusal, began):
+                    continue
+                if built.refusal is not None:
+                    self._refuse(plan, built)
+                elif built.published or self._publish(built):
                     return built.receipt
                 continue
             seen = self.meeting.seen
@@ -189,6 +191,23 @@ class Sharer(Coordinator):
             raise
         return False
 
+    def _refuse(self, plan: Plan, built: Built) -> None:
+        """Raise the refusal if it rests on what is published; where only candidates stand in the way, publish those.
+
+        A candidate may yet fail, and then nobody ever held what it asked for.
+
+        Raises:
+            Refused: what is published says no too.
+            CoordError: the candidates could not be published.
+        """
+        if built.published and built.refusal is not None:
+            raise built.refusal
+        state = self.state_at(self.tip())
+        work = state.fork()
+        for operation in plan(state, self.clock.stamp()):
+            self._next(work, operation)
+        self._publish(built)
+
     def _check_turn(self, began: Stamp, *, ordered: bool) -> None:
         """Let those who waited while the network failed share its answer, instead of each trying in vain.
 
@@ -215,18 +234,34 @@ class Sharer(Coordinator):
         with self._publish_turn as ordered:
             if self._is_seen(built):
                 return True
-            self._check_turn(built.began, ordered=ordered)
-            self.meeting.settle()
-            if self._is_seen(built):
-                return True
-            seen = self.meeting.seen
-            if seen is not None and not has_first_parent(self, self.tip(), seen):
-                self.meeting.join()
-            chain = self._chain_with(built.target, self.tip())
-            if chain is None or built.target not in chain.commits:
-                return False
-            self._settle_objects(chain)
-            return self._push(chain.head)
+            if not ordered:
+                raise RemoteUnknown(
+                    f"another process of this clone is at {self.meeting.shared.remote}, perhaps with what you asked "
+                    "for, and does not come back",
+                    next=f"find it: fuser {self._queue}",
+                )
+            try:
+                self._check_turn(built.began, ordered=ordered)
+                return self._brought(built)
+            except RemoteUnknown:
+                raise
+            except CoordError:
+                self._drop_pending()  # what is answered with a failure does not happen afterwards
+                raise
+
+    def _brought(self, built: Built) -> bool:
+        """Push the chain that a built commit is part of, unless it is seen there; False where it never will be."""
+        self.meeting.settle()
+        if self._is_seen(built):
+            return True
+        seen = self.meeting.seen
+        if seen is not None and not has_first_parent(self, self.tip(), seen):
+            self.meeting.join()
+        chain = self._chain_with(built.target, self.tip())
+        if chain is None or built.target not in chain.commits:
+            return False
+        self._settle_objects(chain)
+        return self._push(chain.head)
 
     def _push(self, head: bytes) -> bool:
         try:
@@ -234,9 +269,6 @@ class Sharer(Coordinator):
         except RemoteUnknown:
             self.meeting.settle()  # at once: most answers that are lost can be found
             taken = self.meeting.seen is not None and has_first_parent(self, self.meeting.seen, head)
-        except RemoteFault:
-            self._drop_pending()
-            raise
         if not taken:
             self._drop_pending()
             self.meeting.catch_up()
