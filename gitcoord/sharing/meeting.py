@@ -146,7 +146,9 @@ class Meeting:
         began = self.local.clock.stamp()
         try:
             self._take_in(self._end_of(flight), began)
-        except RemoteUnreachable as error:
+        except RemoteUnknown:
+            raise
+        except RemoteFault as error:
             unknown = RemoteUnknown(f"how an earlier push ended is not known: {error.message}")
             raise self._failed(unknown, began) from None
         drop_side_ref(self._repository, f"{PENDING}/{flight.head.hex()}")
@@ -159,11 +161,9 @@ class Meeting:
             found = self.transport.look()
             if found != flight.expected or found == flight.head:
                 return found
-            try:
-                if self._fly(flight):
-                    return flight.head
-            except RemoteRejected:
-                return found  # it does not stand there, and will not
+            # One that is rejected now says nothing of the other: that may have passed, and land yet.
+            if self._fly(flight):
+                return flight.head
         raise RemoteUnreachable(f"{self.shared.remote} lets nobody write {self.shared.ref} just now")
 
     # -- fetching
@@ -334,8 +334,7 @@ class Meeting:
 
         Where the network fails on the way the local tip stays behind, and nothing is lost.
         """
-        for lost in self._lost():
-            self._carry(lost)
+        self._bring_back()
         for _ in range(_ROUNDS):
             tip, seen = self.local.tip(), self.seen
             if seen is None or tip == seen or has_first_parent(self.local, tip, seen):
@@ -346,28 +345,33 @@ class Meeting:
             if new is not None and self.local.move(tip, new, f"joined {self.shared.remote}"):
                 return
 
-    def _lost(self) -> list[bytes]:
-        """Return tips that this clone's ref had, that another program set it away from, and that are nowhere now."""
+    def _bring_back(self) -> None:
+        """Carry to the remote what another program set this clone's ref away from, and that is nowhere now."""
         contact = self.contact
         found, size = lost_tips(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.local)
         if size == contact.local:
-            return []
-        missed: list[bytes] = []
+            return
         for tip in found:
-            try:
-                gone = not is_behind(self.local, self.local.tip(), tip)
-                gone = gone and (self.seen is None or not is_behind(self.local, self.seen, tip))
-            except IntegrityFault:
-                continue  # it is of another log, or damaged; what can be read is kept all the same
-            if gone:
-                missed.append(tip)
-        after = self.contact._replace(local=size)
-        for tip in missed:
+            for _ in range(_ROUNDS):
+                if not self._is_lost(tip) or self._carry(tip):
+                    break
+        # Not before: where the network failed on the way, the next contact has to find them again.
+        notes.write_contact(self._runtime, self.contact._replace(local=size))
+
+    def _is_lost(self, tip: bytes) -> bool:
+        """Tell whether a tip is neither behind this clone's nor behind the remote's; one that is, is kept and named."""
+        try:
+            gone = not is_behind(self.local, self.local.tip(), tip)
+            gone = gone and (self.seen is None or not is_behind(self.local, self.seen, tip))
+        except IntegrityFault:
+            return False  # it is of another log, or damaged; what can be read is kept all the same
+        contact = self.contact
+        named = ("local_rewound", tip.hex())
+        if gone and named not in [(event["event"], event.get("expected")) for event in contact.events]:
             self._keep(tip)
-            done = "its operations are brought back by a merge"
-            after = after.with_event(self._event("local_rewound", tip, self.local.tip(), done))
-        notes.write_contact(self._runtime, after)
-        return missed
+            event = self._event("local_rewound", tip, self.local.tip(), "its operations are brought back by a merge")
+            notes.write_contact(self._runtime, contact.with_event(event))
+        return gone
 
     def _carry(self, tip: bytes) -> bool:
         """See to it that all that a tip has is on the remote; False where the remote moved meanwhile."""
