@@ -81,14 +81,14 @@ def sides(log: Readable, ours: bytes, theirs: bytes) -> Sides:
         known = flags.get(oid, 0)
         if known | flag == known:
             return
+        revision = log.commit(oid).revision
+        if below is not None and revision >= below:
+            raise IntegrityFault(
+                f"commit {oid.hex()} has revision {revision}, and a child of it {below}",
+                next="gitcoord doctor",
+                commit=oid.hex(),
+            )
         if not known:
-            revision = log.commit(oid).revision
-            if below is not None and revision >= below:
-                raise IntegrityFault(
-                    f"commit {oid.hex()} has revision {revision}, and a child of it {below}",
-                    next="gitcoord doctor",
-                    commit=oid.hex(),
-                )
             heapq.heappush(queue, (-revision, oid))
         flags[oid] = known | flag
         unmet += (flags[oid] != _BOTH) - (known not in (0, _BOTH))
