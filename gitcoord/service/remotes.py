@@ -27,6 +27,7 @@ from gitcoord.service.views import View
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
 from gitcoord.sharing.sharer import Sharer
+from gitcoord.sharing.sound import newest_sound
 from gitcoord.state import State
 from gitcoord.transitions import clocks
 from gitcoord.values import TYPE_CHECKING, Any
@@ -95,7 +96,10 @@ def join(access: Access, shared: Shared) -> None:
     tip = meeting.transport.fetch(into=meeting.incoming)
     if tip is None:
         raise RemoteFault(f"the log on {shared.remote} is gone again", next="gitcoord init")
-    access.log.state_at(tip).check_format()
+    sound = newest_sound(access.log, tip)
+    if sound.tip is None:
+        raise sound.fault or IntegrityFault(f"the log on {shared.remote} cannot be read", next="gitcoord sync")
+    tip = sound.tip  # what lies above it is no commit of the log: the next contact sets the remote back
     access.coordinator.move(None, tip, f"joined {shared.remote}")
     meeting.saw(tip, began)
     write_shared(access.runtime, shared)

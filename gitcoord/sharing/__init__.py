@@ -5,6 +5,7 @@ compare-and-set) is a *candidate*: a commit on the local tip that is pushed with
 have, and that becomes the local tip only when the remote took it. What needs none (a plain store, a release, a
 renewal) is written here at once and published a little later.
 
+- `sound` tells whether a commit that somebody pushed can be one of the log at all;
 - `growth` tells how the tip that the remote has now lies to the one that it was last seen to have;
 - `meeting` is one process's work with the remote: push, fetch, judge, merge, put right;
 - `sharer` is the door: it decides what has to be confirmed, and gives an answer only when its fate is known.

@@ -18,12 +18,14 @@ from gitcoord.errors import (
     RemoteUnreachable,
     UnrelatedLogs,
 )
-from gitcoord.model_time import Stamp, format_time
+from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
+from gitcoord.sharing.sound import newest_sound
+from gitcoord.sharing.words import event, no_log, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any
 
@@ -31,6 +33,10 @@ _ROUNDS = 50
 _REPEATS = 5
 _UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
 _UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
+
+
+class _MovedError(Exception):
+    """The remote moved while damage on it was put right."""
 
 
 class Meeting:
@@ -68,8 +74,8 @@ class Meeting:
         """Write down what a look at the remote found that began at a time, and what was not in order."""
         before = self.contact
         after = before._replace(tip=tip, reached=notes.moment(began), failed=None)
-        for event in events:
-            after = after.with_event(event)
+        for one in events:
+            after = after.with_event(one)
         notes.write_contact(self._runtime, after)
         if tip is not None and tip != before.tip:
             write_side_ref(self._repository, f"{SEEN}/{self.shared.label}", tip)
@@ -84,17 +90,22 @@ class Meeting:
 
     # -- pushing
 
-    def push(self, head: bytes, expected: bytes | None) -> bool:
+    def push(self, head: bytes, expected: bytes | None, *, drops: bool = False) -> bool:
         """Let the remote's log end with a commit, if it ends with what is expected; False where it does not.
 
         On success `seen` is the commit.
+
+        Args:
+            head: the commit.
+            expected: what the remote's log ends with.
+            drops: what is expected is no commit of the log, and goes.
 
         Raises:
             RemoteUnreachable: nothing was sent.
             RemoteRejected: the remote does not take it.
             RemoteUnknown: its end is not known; `settle` finds out.
         """
-        if expected is not None and not is_behind(self.local, head, expected):
+        if expected is not None and not drops and not is_behind(self.local, head, expected):
             msg = f"{head.hex()} does not have {expected.hex()} behind it, and would throw it away"
             raise AssertionError(msg)
         notes.write_flight(self._runtime, Flight(head, expected))
@@ -188,7 +199,7 @@ class Meeting:
         """Take in what somebody else pushed: like `meet`, without a look before the fetch."""
         began = self.local.clock.stamp()
         try:
-            self._take_in(self.transport.fetch(into=self.incoming), began)
+            self._take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
         except RemoteUnreachable as error:
             raise self._failed(error, began) from None
         self.join()
@@ -198,14 +209,32 @@ class Meeting:
         """The local ref that takes what is fetched before it is judged."""
         return f"{INCOMING}/{self.shared.label}"
 
-    def _take_in(self, found: bytes | None, began: Stamp) -> None:
-        """Judge the tip that the remote has, and let it be what was seen; damage is put right, or raised."""
+    def _take_in(self, found: bytes | None, began: Stamp, *, fetched: bool = False) -> None:
+        """Judge the tip that the remote has, and let it be what was seen; damage is put right, or raised.
+
+        Who was slower than another clone in putting it right looks again.
+        """
+        if found is not None and not fetched and found != self.seen and not self._is_here(found):
+            found = self.transport.fetch(into=self.incoming)
+        for _ in range(_REPEATS):
+            try:
+                self._judge(found, began)
+            except _MovedError:
+                began = self.local.clock.stamp()
+                found = self.transport.fetch(into=self.incoming)
+            else:
+                return
+        raise RemoteDamaged(
+            f"the log on {self.shared.remote} is damaged, and moved each time it was put right", next="gitcoord sync"
+        )
+
+    def _judge(self, found: bytes | None, began: Stamp) -> None:
         before = self.seen
         if found is not None and found == before:
             self.saw(found, began)
             return
-        if found is not None and not self._is_here(found):
-            found = self.transport.fetch(into=self.incoming)
+        if found is not None:
+            found = self._sound(found, before, began)
         if found is None:
             if before is not None:
                 self._restore_ref("deleted", before, None, began)
@@ -229,6 +258,29 @@ class Meeting:
         else:
             self._restore_order(kind, before, found, began)
 
+    def _sound(self, found: bytes, before: bytes | None, began: Stamp) -> bytes:
+        """Return the found tip if it can be one of the log; else set the remote back to the last one that can be.
+
+        Raises:
+            RemoteDamaged: it cannot be, and is not to be put right.
+            UnsupportedFormat: a later version of gitcoord wrote it.
+        """
+        good, fault = newest_sound(self.local, found)
+        if fault is None:
+            return found
+        good = before if good is None else good
+        expected = before or good
+        self._keep(found)
+        if good is None or expected is None:
+            raise no_log(self.shared, found, fault)
+        if before is None:
+            self._check_related(good)
+        self._stop_unless_restoring("unreadable", expected, found, began)
+        if not self.push(good, found, drops=True):
+            raise _MovedError
+        self.saw(before, began, self._event("unreadable", good, found, f"set back, since {fault.message}"))
+        return good
+
     def _is_here(self, oid: bytes) -> bool:
         """Tell whether a commit, and so all behind it, is known to be here: it is our tip, or lies behind it."""
         try:
@@ -244,23 +296,12 @@ class Meeting:
 
     def _unrelated(self, ours: bytes, theirs: bytes) -> UnrelatedLogs:
         one, other = (self.local.state_at(oid).header["repository"] for oid in (ours, theirs))
-        return UnrelatedLogs(
-            f"{self.shared.remote} holds the log of repository {other}; this clone's is {one}: they began apart",
-            next="gitcoord sync --adopt takes this clone's operations over into the remote's log",
-            local=one,
-            remote=other,
-        )
+        return unrelated(self.shared.remote, one, other)
 
     # -- putting right
 
     def _event(self, name: str, expected: bytes, found: bytes | None, done: str) -> dict[str, Any]:
-        return {
-            "event": name,
-            "at": format_time(self.local.clock.stamp().at_ms),
-            "expected": expected.hex(),
-            "found": None if found is None else found.hex(),
-            "done": done,
-        }
+        return event(self.local.clock.stamp(), name, expected, found, done)
 
     def _keep(self, *tips: bytes) -> None:
         """Keep tips for the eye, where no fetch overwrites them."""
@@ -285,7 +326,7 @@ class Meeting:
         if self.push(before, found):
             self.saw(before, began, self._event(name, before, found, "put back to where it was"))
             return
-        self._again(name)
+        raise _MovedError
 
     def _restore_order(self, name: str, before: bytes, found: bytes, began: Stamp) -> None:
         """Let what was seen come first again, and replay what the other history has more."""
@@ -297,12 +338,7 @@ class Meeting:
             new = self.seen or before
             self.saw(new, began, self._event(name, before, found, f"both kept, merged as {new.hex()}"))
             return
-        self._again(name)
-
-    def _again(self, name: str) -> None:
-        raise RemoteDamaged(
-            f"the log on {self.shared.remote} is {name}, and moved while it was put right", next="gitcoord sync"
-        )
+        raise _MovedError
 
     def adopt(self) -> None:
         """Take this clone's log over into the remote's, which began apart from it; then this clone has the remote's.
@@ -319,6 +355,9 @@ class Meeting:
             ours, theirs = (self.local.state_at(oid).header["repository"] for oid in (tip, found))
             if ours == theirs:
                 return
+            fault = newest_sound(self.local, found).fault
+            if fault is not None:
+                raise fault
             self._keep(tip, found)
             made = merge.merged(self.local, found, tip, adopts=ours)
             head = found if made is None else self._written(made)
@@ -384,7 +423,7 @@ class Meeting:
         if self.push(self._written(made), seen):
             return True
         began = self.local.clock.stamp()
-        self._take_in(self.transport.fetch(into=self.incoming), began)
+        self._take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
         return False
 
     def _written(self, made: merge.Merge) -> bytes:
