@@ -21,6 +21,7 @@ TOOLS = (
                 {
                     "revision": integer(),
                     "commit": text(),
+                    "merge": maybe(text("the merge that brought it in, if one did")),
                     "at": text(),
                     "verb": text(),
                     "type": text("such as lock.acquire"),

@@ -17,7 +17,7 @@ from gitcoord.runtime.life import sweep
 from gitcoord.runtime.told import Told
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
-from gitcoord.service.history import walk
+from gitcoord.service.history import events
 from gitcoord.state import State
 from gitcoord.store.packing import WORTH_IT, loose_count, pack_history
 from gitcoord.store.setup import mend, runtime_faults
@@ -145,9 +145,9 @@ def _orphans(access: Access) -> Iterator[Finding]:
 
 
 def _history(log: Log) -> Iterator[Finding]:
-    """Read every commit of the log."""
+    """Read every commit of the log, those that merges brought in too."""
     try:
-        for _ in walk(log):
+        for _ in events(log):
             pass
     except IntegrityFault as error:
         yield Finding(

@@ -1,10 +1,14 @@
-"""Reading the audit: what happened, the newest first."""
+"""Reading the audit: what happened, the newest first.
+
+The order is the agreed one: a log's first parents, and under each merge what it brought in, in the order in which it
+was done again. What a merge refused stands there too, as refused: it was done in a clone, and is not in effect.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitcoord import names, paths, render
+from gitcoord import merge, names, paths, render
 from gitcoord.errors import BadRequest, UnreadableRecord
 from gitcoord.log import Commit, Log
 from gitcoord.model import Header, Operation
@@ -12,12 +16,31 @@ from gitcoord.paths import Claim
 from gitcoord.service.views import View
 from gitcoord.state import claim_of
 from gitcoord.transitions import locks
+from gitcoord.values import Any, NamedTuple, cast
 
 _MOST = 10_000
 
 
+class Event(NamedTuple):
+    """One operation of the log, where and how it came to be in effect, or not.
+
+    Attributes:
+        commit: the commit that records it.
+        operation: what was done.
+        revision: the one at which it took effect, or was refused.
+        merged: the merge that brought it in; None where it lies on the chain of first parents.
+        refused: why it is not in effect; None where it is.
+    """
+
+    commit: Commit
+    operation: Operation
+    revision: int
+    merged: Commit | None = None
+    refused: str | None = None
+
+
 def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> list[View]:
-    """Return the operations of the log along first parents, the newest first.
+    """Return the operations of the log in the agreed order, the newest first.
 
     Args:
         log: what is read.
@@ -32,19 +55,18 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
         raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
     wanted = None if session is None else names.check_session_id(session)
     found: list[View] = []
-    for commit, header in walk(log):
-        for operation in reversed(header["operations"]):
-            if wanted is not None and wanted not in _sessions(operation):
-                continue
-            try:
-                touched = _touched(log, commit, operation)
-                if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
-                    found.append(_entry(commit, header, operation, touched))
-            except (LookupError, TypeError, AttributeError, ValueError) as error:
-                message = f"commit {commit.oid.hex()} holds an operation of an unknown shape"
-                raise UnreadableRecord(message, next="gitcoord doctor", record="coord.json") from error
-            if len(found) == limit:
-                return found
+    for event in events(log):
+        if wanted is not None and wanted not in _sessions(event.operation):
+            continue
+        try:
+            touched = _touched(log, event.commit, event.operation)
+            if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
+                found.append(_entry(event, touched))
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            message = f"commit {event.commit.oid.hex()} holds an operation of an unknown shape"
+            raise UnreadableRecord(message, next="gitcoord doctor", record="coord.json") from error
+        if len(found) == limit:
+            return found
     return found
 
 
@@ -55,6 +77,44 @@ def walk(log: Log) -> Iterator[tuple[Commit, Header]]:
         commit = log.commit(here)
         yield commit, log.state_at(here).header
         here = commit.parents[0] if commit.parents else None
+
+
+def events(log: Log) -> Iterator[Event]:
+    """Yield every operation of the log, the newest first; reads no further than it is asked to."""
+    for commit, header in walk(log):
+        for operation in reversed(header["operations"]):
+            yield Event(commit, operation, header["revision"])
+        if len(commit.parents) == 2 and merge.is_merge(header["operations"]):
+            yield from reversed(_brought(log, commit, header["operations"][0]))
+
+
+def _brought(log: Log, merged: Commit, operation: Operation) -> list[Event]:
+    """Return what a merge brought in, the oldest first; what merges behind it refused is among it."""
+    first, second = merged.parents
+    apart = merge.sides(log, first, second).theirs
+    bodies: dict[str, tuple[bytes, Operation]] = {}
+    order: dict[str, None] = {}
+    refused: dict[str, str] = {}
+    for oid in sorted(apart, key=lambda oid: (log.commit(oid).revision, oid)):
+        for body in merge.operations_of(log, oid):
+            bodies.setdefault(body["id"], (oid, body))
+    for oid in [*merge.first_parents(log, second, apart), merged.oid]:
+        for body in merge.operations_of(log, oid):
+            if body["type"] != merge.MERGE:
+                order.setdefault(body["id"])
+                continue
+            refused.update((str(one["id"]), str(one["message"])) for one in _refusals(body))
+            order.update(dict.fromkeys([*map(str, cast("list[Any]", body["replayed"])), *refused]))
+    taken = {str(one) for one in cast("list[Any]", operation["replayed"])}
+    return [
+        Event(log.commit(bodies[one][0]), bodies[one][1], merged.revision, merged, refused.get(one))
+        for one in order
+        if one in bodies and (one in taken or one in refused)
+    ]
+
+
+def _refusals(operation: Operation) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", operation["refused"])
 
 
 def _touched(log: Log, commit: Commit, operation: Operation) -> list[dict[str, str]]:
@@ -82,17 +142,20 @@ def _sessions(operation: Operation) -> set[str]:
     return {name for name in named if name is not None}
 
 
-def _entry(commit: Commit, header: Header, operation: Operation, touched: list[dict[str, str]]) -> View:
+def _entry(event: Event, touched: list[dict[str, str]]) -> View:
+    operation, why = event.operation, event.refused
+    subject = render.subject(operation)
     return {
-        "revision": header["revision"],
-        "commit": commit.oid.hex(),
+        "revision": event.revision,
+        "commit": event.commit.oid.hex(),
+        "merge": None if event.merged is None else event.merged.oid.hex(),
         "at": operation["clock"]["time"],
-        "verb": render.verb(operation),
+        "verb": render.verb(operation) if why is None else "refused",
         "type": operation["type"],
         "session": operation.get("session"),
         "id": operation["id"],
-        "subject": render.subject(operation),
+        "subject": subject if why is None else f"refused: {subject}",
         "paths": [record["path"] for record in touched],
-        "reason": render.reason(operation),
+        "reason": render.reason(operation) if why is None else why,
         "author": operation["author"]["name"],
     }
