@@ -48,4 +48,6 @@ def _show(answer: acting.Answer) -> None:
 def _what_now(finding: dict[str, Any]) -> str:
     if finding["fixed"]:
         return "fixed"
+    if finding["severity"] == "note":
+        return ""
     return "can be fixed" if finding["fixable"] else "needs you"

@@ -1,7 +1,8 @@
 """`doctor`: look for what is not in order, say it by name, and put right what can be put right.
 
-Looks at the refs, the runtime directory, every record at the tip, every commit of the log, and the sessions. A finding
-that is fixed says so; one that is not stays a finding, and `ok` is false while an error is left.
+Looks at the refs, the runtime directory, every record at the tip, every commit of the log, what is known of the remote
+(it is reached only to settle a push whose end is not known) and the sessions. A finding that is fixed says so; one that
+is not stays a finding, and `ok` is false while an error is left.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LAPSED_FOR_S = 24 * 3600
 
 
 class Finding(NamedTuple):
-    """Something that is not in order."""
+    """Something that is not in order; a `note` asks for nothing."""
 
     code: str
     message: str
@@ -72,9 +73,16 @@ def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
     yield from unreadable
     yield from _history(access.log)
     yield from _loose(access, fix=fix)
+    yield from _sharing(access, fix=fix)
     if not unreadable:
         yield from _sessions(access, fix=fix)
         yield from _leftovers(access, fix=fix)
+
+
+def _sharing(access: Access, *, fix: bool) -> Iterator[Finding]:
+    from gitcoord.service.checkup import examine_sharing
+
+    return examine_sharing(access, fix=fix)
 
 
 def _files(access: Access, *, fix: bool) -> Iterator[Finding]:
