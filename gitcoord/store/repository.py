@@ -237,7 +237,7 @@ def _is_true(text: str) -> bool:
 
 
 def _read_config(git_dir: str, name: str = "config") -> dict[str, str]:
-    """Return the keys of the `core` and `extensions` sections; no includes, as git does for these."""
+    """Return the settings of a git directory's own file; no includes, as git does for `core` and `extensions`."""
     try:
         text = _read_text(os.path.join(git_dir, name))
     except FileNotFoundError:
@@ -246,10 +246,10 @@ def _read_config(git_dir: str, name: str = "config") -> dict[str, str]:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Return `section.key` -> value of the `core` and `extensions` sections of a git config file, keys in lower case.
+    """Return `section.key`, or `section.subsection.key`, -> value of a git config file.
 
-    The last value of a key counts, a key without a value is `true`; lines that are no config are passed over, since git
-    itself will complain about them.
+    Sections and keys are in lower case, a quoted subsection stays as it is written. The last value of a key counts, a
+    key without a value is `true`; lines that are no config are passed over, since git itself will complain about them.
     """
     found: dict[str, str] = {}
     section = ""
@@ -257,10 +257,8 @@ def parse_config(text: str) -> dict[str, str]:
     for raw in lines:
         line = raw.strip()
         if line.startswith("["):
-            name, _, line = line[1:].partition("]")
-            section = name.strip().lower()
-            line = line.strip()
-        if not line or line[0] in "#;" or section not in ("core", "extensions"):
+            section, line = _section(line)
+        if not line or line[0] in "#;" or not section:
             continue
         key, equals, value = line.partition("=")
         while equals and _continues(value):
@@ -268,6 +266,21 @@ def parse_config(text: str) -> dict[str, str]:
         name = key.strip().lower() if equals else _without_comment(key).lower()
         found[f"{section}.{name}"] = _without_comment(value) if equals else "true"
     return found
+
+
+def _section(line: str) -> tuple[str, str]:
+    """Return what a section's header names, and what follows it on its line."""
+    name, quote, rest = line[1:].partition('"')
+    if not quote or "]" in name:
+        name, _, rest = line[1:].partition("]")
+        return name.strip().lower(), rest.strip()
+    letters = iter(rest)
+    subsection: list[str] = []
+    for letter in letters:
+        if letter == '"':
+            break
+        subsection.append(next(letters, "") if letter == "\\" else letter)
+    return f"{name.strip().lower()}.{''.join(subsection)}", "".join(letters).partition("]")[2].strip()
 
 
 def _continues(value: str) -> bool:
