@@ -10,7 +10,7 @@ from gitcoord.errors import BadRequest, CoordError
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
-from gitcoord.values import TYPE_CHECKING
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.model import Lock, Mode
@@ -61,39 +61,59 @@ def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -
     return sorted(found, key=lambda lock: (lock["kind"] == "resource", lock["key"], lock["session"]))
 
 
-def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
-    """Return whether a session may edit what a claim covers, and why."""
+class Look(NamedTuple):
+    """What a session meets where a claim is.
+
+    Attributes:
+        held: locks of others that forbid it to edit there.
+        beside: marks of others that only warn.
+        over: what lapsed there, as a sentence each.
+        mine: the session's own exclusive lock that covers the claim.
+    """
+
+    held: list[Lock]
+    beside: list[Lock]
+    over: list[str]
+    mine: Lock | None
+
+
+def look_at(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> Look:
+    """Return what a session meets where a claim is: the one place that says whether it may edit there."""
     reading = clocks.reading(now)
-    over: list[str] = []
-    beside: list[Lock] = []
-    held: list[Lock] = []
-    mine: Lock | None = None
+    found = Look([], [], [], None)
     for lock in state.overlapping(claim):
         if lock["session"] == me:
             covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
             if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
-                mine = lock
+                found = found._replace(mine=lock)
             continue
         record = state.session(lock["session"])
         gone = record is not None and (clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None)
         if gone:
-            over.append(f"{lock['path']} of {lock['session']} has lapsed")
+            found.over.append(f"{lock['path']} of {lock['session']} has lapsed")
         elif lock["mode"] == "intent":
-            beside.append(lock)
+            found.beside.append(lock)
         else:
-            held.append(lock)
-    conflicts = conflict_views(state, (claim,), held)
+            found.held.append(lock)
+    return found
+
+
+def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
+    """Return whether a session may edit what a claim covers, and why."""
+    look = look_at(callers, state, claim, me, now)
+    conflicts = conflict_views(state, (claim,), look.held)
+    mine = look.mine
     if conflicts:
         why = held_message(conflicts[0])
-    elif mine is not None and clocks.lock_is_over(mine, reading):
+    elif mine is not None and clocks.lock_is_over(mine, clocks.reading(now)):
         why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
     elif mine is not None:
         why = f"locked by you as {mine['path']} (token {mine['token']})"
     else:
         why = "nobody holds it"
-    warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
+    warnings = [*look.over, *(f"{k['session']} means to work on {k['path']}" for k in look.beside)]
     path = locks.claim_record(claim)["path"]
-    return {"path": path, "ok": not held, "why": why, "conflicts": conflicts, "warnings": warnings}
+    return {"path": path, "ok": not look.held, "why": why, "conflicts": conflicts, "warnings": warnings}
 
 
 def waiter_claims(waiter: Waiter) -> tuple[Claim, ...]:
