@@ -10,15 +10,21 @@ from collections.abc import Iterable, Iterator
 
 from gitcoord import names, paths
 from gitcoord.paths import Claim
+from gitcoord.service.history import walk
 from gitcoord.service.looking import Look, look_at
 from gitcoord.state import State
 from gitcoord.transitions import clocks
+from gitcoord.transitions.locks import claim_from
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from gitcoord.model import Lock
+    from gitcoord.log import Log
+    from gitcoord.model import Lock, Session
     from gitcoord.model_time import Stamp
     from gitcoord.service.callers import Callers
+
+
+_LOOKED_BACK = 2000
 
 
 class Met(NamedTuple):
@@ -108,6 +114,23 @@ def _shelf(state: State, directory: str, *, fold_case: bool) -> _Shelf:
 def _entry(name: str, *, fold_case: bool) -> bytes:
     """Return the lock tree's name for one part of a literal path."""
     return names.encode_part(paths.fold_part(paths.escape(name), fold_case=fold_case))
+
+
+def lost_claims(log: Log, record: Session) -> Iterator[tuple[Claim, str]]:
+    """Yield what was taken from a session that its next operation will be told of, with who took it.
+
+    Looks back no further than needed, and at most at the newest commits.
+    """
+    wanted = {notice["id"] for notice in record["notices"]}
+    for (_, header), _ in zip(walk(log), range(_LOOKED_BACK), strict=False):
+        for operation in header["operations"]:
+            if operation["id"] in wanted:
+                wanted.discard(operation["id"])
+                mine = (lock for lock in operation.get("locks", []) if lock["session"] == record["session"])
+                for lock in mine:
+                    yield claim_from(lock), operation["session"]
+        if not wanted:
+            return
 
 
 def is_over(lock: Lock, state: State, callers: Callers, now: Stamp) -> bool:
