@@ -113,16 +113,17 @@ def dispatcher(event: str, flags: list[str], python: str | None) -> str:
 
 
 def _chain(event: str, before: str) -> list[str]:
+    tested = '[ "${GITCOORD_CANARY-}" ]'  # doctor asks gitcoord alone
     if event not in READS_STDIN:
-        return [f"{before} || exit $?", *_call(event, "")]
+        return [f"{tested} || {before} || exit $?", *_call(event, "")]
     stdin = 'printf %s "${gitcoord_in%x}" | '
-    return ["gitcoord_in=$(cat; echo x)", f"{stdin}{{ {before}; }} || exit $?", *_call(event, stdin)]
+    return ["gitcoord_in=$(cat; echo x)", f"{tested} || {stdin}{{ {before}; }} || exit $?", *_call(event, stdin)]
 
 
 def block(event: str, flags: list[str], python: str | None) -> str:
     """Return what is put at the head of a shell script that is a hook already."""
     again = f"GITCOORD_BEFORE={event}"
-    before = f'if [ -x "$0" ]; then {again} "$0" "$@"; else {again} sh -e "$0" "$@"; fi'
+    before = f'{{ if [ -x "$0" ]; then {again} "$0" "$@"; else {again} sh -e "$0" "$@"; fi; }}'
     inside = [*_function(event, flags, python), *_chain(event, before)]
     return "\n".join(
         [
