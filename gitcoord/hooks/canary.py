@@ -59,9 +59,8 @@ def findings(start: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for one in tried(start):
         if not one.denied:
-            message = (
-                f"the guard of {one.guard} let a forbidden write pass: {one.said.strip()[-300:] or 'it said nothing'}"
-            )
+            said = one.said.strip()[-300:] or "it said nothing"
+            message = f"the guard of {one.guard} let a forbidden write pass: {said}"
             found.append(
                 {"code": "guard_broken", "message": message, "severity": "error", "fixable": False, "fixed": False}
             )
@@ -193,12 +192,7 @@ def _try_command(name: str, command: str, scratch: str) -> Tried:
     """Start a client's command with a write of the locked file."""
     path = os.path.join(scratch, _FILE)
     if name == "opencode":
-        payload: dict[str, Any] = {
-            "tool": "write",
-            "args": {"filePath": path},
-            "sessionID": _OTHER,
-            "directory": scratch,
-        }
+        payload: dict[str, Any] = {"tool": "write", "args": {"filePath": path}, "sessionID": _OTHER}
     else:
         tool, key = _TOOLS[name]
         written = f"*** Begin Patch\n*** Update File: {path}\n*** End Patch\n" if key == "command" else path
