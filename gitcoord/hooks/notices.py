@@ -13,14 +13,14 @@ _NAMES = ("--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff",
 def post_checkout(ground: Ground, before: str, after: str, *, branch: bool) -> None:
     """Say which files of a branch that was switched to are locked by others, of those that the switch changed."""
     if branch and before != after and not is_zero(before):
-        _notice(ground, gitrun.Running(["diff", *_NAMES, before, after]), "checked out")
+        _notice(ground, gitrun.Running(["diff", *_NAMES, before, after, "--"]), "checked out")
 
 
 def post_merge(ground: Ground) -> None:
     """Say which files that a merge changed are locked by others."""
     code, before = gitrun.Running(["rev-parse", "-q", "--verify", "ORIG_HEAD"]).end()
     if code == 0:
-        _notice(ground, gitrun.Running(["diff", *_NAMES, before.decode().strip(), "HEAD"]), "merged")
+        _notice(ground, gitrun.Running(["diff", *_NAMES, before.decode().strip(), "HEAD", "--"]), "merged")
 
 
 def post_rewrite(ground: Ground, text: str) -> None:
@@ -28,7 +28,7 @@ def post_rewrite(ground: Ground, text: str) -> None:
     new = list(dict.fromkeys(words[1] for words in (line.split() for line in text.splitlines()) if len(words) >= 2))
     files: dict[str, None] = {}
     for oid in new:
-        listing = gitrun.Running(["diff-tree", "--no-commit-id", "-r", "-c", "--root", *_NAMES, oid])
+        listing = gitrun.Running(["diff-tree", "--no-commit-id", "-r", "-c", "--root", *_NAMES, oid, "--"])
         files.update(dict.fromkeys(gitrun.names_in(listing.finish())))
     _tell(ground, list(files), "rewritten")
 

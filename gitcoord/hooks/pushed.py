@@ -97,14 +97,14 @@ def commits(wanted: Iterable[str], known: Iterable[str], env: Mapping[str, str] 
     wanted = list(wanted)
     if not wanted:
         return []
-    listed = gitrun.output(["rev-list", "--reverse", "--topo-order", *wanted, "--not", *known], env=env)
+    listed = gitrun.output(["rev-list", "--reverse", "--topo-order", *wanted, "--not", *known, "--"], env=env)
     oids = listed.decode("ascii").split()
     if not oids:
         return []
     stdin = listed
     flags = ["--stdin", "-r", "-c", "--root", "-z", "--name-only", "--no-renames", "--ignore-submodules=none"]
     files = _files_of(oids, gitrun.output(["diff-tree", *flags], stdin=stdin, env=env))
-    said = gitrun.output(["log", "--no-walk=unsorted", "--stdin", "-z", "--format=%H%n%B"], stdin=stdin, env=env)
+    said = gitrun.output(["log", "--no-walk=unsorted", "--stdin", "-z", "--format=%H%n%B", "--"], stdin=stdin, env=env)
     messages: dict[str, str] = {}
     for entry in said.split(b"\0"):
         oid, _, message = entry.partition(b"\n")

@@ -79,7 +79,7 @@ def _ask(base: str, words: list[str], env: Mapping[str, str]) -> tuple[int, byte
 def _questions(effect: Effect) -> list[list[str]]:
     """Return the git commands that together list what is written, from the root on."""
     words = [word for word in effect.words if word]
-    changed = ["diff", *_NAMES, "HEAD"]
+    changed = ["diff", *_NAMES, "HEAD", "--"]
     if effect.kind == "commit":
         staged = [["diff", "--cached", *_NAMES]]
         everything = any(word == "--all" or (word[:1] == "-" and word[1:2] != "-" and "a" in word) for word in words)
@@ -94,7 +94,7 @@ def _questions(effect: Effect) -> list[list[str]]:
         if not {"--hard", "--keep", "--merge"} & set(words):
             return []
         named = [word for word in words if not word.startswith("-")]
-        return [changed, *(["diff", *_NAMES, "HEAD", name] for name in named[:1])]
+        return [changed, *(["diff", *_NAMES, "HEAD", name, "--"] for name in named[:1])]
     if effect.kind == "switch":
         return _switched(words)
     return _restored(effect.kind, words)
@@ -104,7 +104,7 @@ def _switched(words: list[str]) -> list[list[str]]:
     named = [word for word in words if not word.startswith("-")]
     if not named or {"-c", "-C", "--create", "--orphan"} & set(words):
         named = named[1:]
-    return [["diff", *_NAMES, "HEAD", named[-1]]] if named else []
+    return [["diff", *_NAMES, "HEAD", named[-1], "--"]] if named else []
 
 
 def _restored(kind: str, words: list[str]) -> list[list[str]]:

@@ -23,7 +23,7 @@ def begin_listing(against: str | None = None) -> gitrun.Running:
     Args:
         against: the commit to compare with; `HEAD`, or nothing before the first commit, by default.
     """
-    return gitrun.Running(["diff", "--cached", *_DIFF, *([] if against is None else [against])])
+    return gitrun.Running(["diff", "--cached", *_DIFF, *([] if against is None else [against]), "--"])
 
 
 def pre_commit(ground: Ground, settings: Settings, listing: gitrun.Running) -> bool:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from bench import faces, growth, stdio, together, writing
+from bench import faces, growth, hooks, stdio, together, writing
 from bench.measure import FULL, QUICK, Row, Sizes, table
 from support.repo import GITCONFIG, scrubbed
 
@@ -27,6 +27,7 @@ GROUPS: dict[str, Callable[[str, Sizes], Iterator[Row]]] = {
     "stdio": stdio.rows,
     "start": faces.start_rows,
     "surface": faces.surface_rows,
+    "hooks": hooks.rows,
 }
 
 

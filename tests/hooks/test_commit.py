@@ -248,7 +248,7 @@ def test_a_guard_whose_program_is_gone_says_so_and_follows_the_setting(repo: str
     with open(path, encoding="utf-8") as file:
         text = file.read()
     with open(path, "w", encoding="utf-8") as file:
-        file.write(text.replace("-m gitcoord", "-m gitcoord_is_gone"))
+        file.write(text.replace("from gitcoord.cli", "from gitcoord_is_gone"))
     write(repo, "src/app.py")
     ran = run_git(repo, "commit", "-a", "-m", "Change")
     assert (ran.code == 0) is (setting == "open")

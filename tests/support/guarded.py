@@ -36,7 +36,7 @@ def run_git(where: str, *words: str | bytes, session: str | None = ME, stdin: by
         input=stdin,
         capture_output=True,
         check=False,
-        env=program_env(**more, GIT_EDITOR="true", **env),
+        env=program_env(**{"GIT_EDITOR": "true", **more, **env}),
         timeout=300,
     )
     return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
