@@ -39,6 +39,9 @@ HARNESS_VARIABLES = (
 )
 """Variables in which harnesses name the conversation, with the harness; the first that is set counts."""
 
+IN_HOOK_VARIABLE = "GITCOORD_IN_HOOK"
+"""Set to 1 for what a hook of gitcoord's starts, so that it cannot loop into itself."""
+
 # What git would take the repository from: here the caller says which one is meant. Hooks inherit most of them.
 _REPOSITORY_VARIABLES = frozenset(
     {
@@ -80,6 +83,12 @@ class EnvSettings(NamedTuple):
     user_email: str | None = None
     fallback_email: str | None = None
     login: str | None = None
+    hook_mode: str | None = None
+    hook_errors: str | None = None
+    hook_own: str | None = None
+    in_hook: bool = False
+    task: str | None = None
+    github_actions: bool = False
 
 
 class GitSettings(NamedTuple):
@@ -122,6 +131,11 @@ class Settings(NamedTuple):
 def environment() -> dict[str, str]:
     """Return a copy of the process environment."""
     return dict(os.environ)  # noqa: TID251 - this is the one place
+
+
+def without_repository(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment from which git takes no repository."""
+    return {name: value for name, value in env.items() if name not in _REPOSITORY_VARIABLES}
 
 
 def login_name(env: Mapping[str, str] | None = None) -> str:
@@ -172,6 +186,12 @@ def read_environment(env: Mapping[str, str] | None = None) -> EnvSettings:
         user_email=env.get("GIT_AUTHOR_EMAIL") or None,
         fallback_email=env.get("EMAIL") or None,
         login=login_name(env),
+        hook_mode=env.get("GITCOORD_HOOK_MODE") or None,
+        hook_errors=env.get("GITCOORD_HOOK_ERRORS") or None,
+        hook_own=env.get("GITCOORD_HOOK_OWN") or None,
+        in_hook=env.get(IN_HOOK_VARIABLE) == "1",
+        task=env.get("GITCOORD_TASK") or None,
+        github_actions=env.get("GITHUB_ACTIONS") == "true",
     )
 
 
@@ -229,7 +249,7 @@ def _list_git_config(git_dir: str, env: Mapping[str, str] | None) -> bytes:
     import subprocess
 
     env = environment() if env is None else env
-    env = {name: value for name, value in env.items() if name not in _REPOSITORY_VARIABLES}
+    env = without_repository(env)
     env["GIT_TERMINAL_PROMPT"] = "0"
     command = ["git", f"--git-dir={git_dir}", "config", "--list", "-z", "--includes"]
     try:

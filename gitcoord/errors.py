@@ -108,6 +108,12 @@ class LimitReached(Refused):
     code = "limit_reached"
 
 
+class StaleToken(Refused):
+    """What was written under a lock was overtaken by a later grant to somebody else."""
+
+    code = "stale_token"
+
+
 class BadRequest(CoordError):
     """The request is malformed; no state would make it acceptable."""
 

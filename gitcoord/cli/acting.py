@@ -23,7 +23,6 @@ Answer = dict[str, Any]
 Arguments = Any
 """What the words of a command line gave: one attribute for each argument."""
 REFUSED = 1
-_TAIL = 8
 
 
 def ask(args: Arguments, call: Callable[[Desk], Answer], show: Callable[[Answer], None], *, verdict: str = "ok") -> int:
@@ -59,24 +58,14 @@ def open_desk(args: Arguments) -> Desk:
 
 
 def who(args: Arguments) -> str:
-    """Return the session id of whoever runs this command, the same for each command of one conversation or person.
-
-    It is what `--session` says, else `GITCOORD_SESSION`, else made from what the agent's harness says of itself, else
-    from user and host.
+    """Return the session id of whoever runs this command; see `gitcoord.service.identity`.
 
     Raises:
         InvalidName: what was said can be no session id.
     """
-    from gitcoord import config, names
+    from gitcoord.service import identity
 
-    env = config.read_environment()
-    named: str | None = env.session if args.session is None else args.session
-    if named is not None:
-        return names.check_session_id(named)
-    if env.harness:
-        # The end of the conversation's id: some harnesses begin theirs with the time, which two of them may share.
-        return names.session_id_from(f"{env.harness}-{(env.harness_session or '')[-_TAIL:]}")
-    return names.user_session_id(env.login or config.login_name(), config.host_name())
+    return identity.session_of(args.session)
 
 
 def named(paths: list[str]) -> list[str]:

@@ -31,6 +31,9 @@ COMMANDS = {
     "data": "keep JSON values that all sessions see",
     "log": "read who did what, when and why",
     "sync": "share with a remote, and meet it: bring together what was done",
+    "hooks": "make locks hold: install git hooks and agents' hooks beside what is there",
+    "hook": "answer a hook of git or of an agent's harness",
+    "ci": "check a range of commits against the log, in a pipeline",
     "doctor": "find what is wrong with the log's surroundings, and put it right",
     "completion": "print the completion script of a shell",
 }
@@ -51,6 +54,11 @@ GROUPS = {
         "list": "list the keys of a scope",
         "scopes": "list the scopes",
         "delete-scope": "delete a scope with all its keys",
+    },
+    "hooks": {
+        "install": "put gitcoord beside the hooks that are there",
+        "uninstall": "take gitcoord out again; what was there before stays",
+        "status": "show which hooks guard, and how",
     },
 }
 """The commands that have verbs of their own."""
@@ -102,6 +110,10 @@ def run(words: list[str]) -> int:
         simple = parse_simple(leading + rest)
         if simple is not None:
             return simple.run(simple)
+    if name == "hook" and not leading and not {"-h", "--help"} & set(rest[:3]):
+        from gitcoord.hooks.run import main
+
+        return main(rest)
     args = make_parser(name).parse(leading + rest)
     return args.run(args)
 

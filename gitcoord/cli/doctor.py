@@ -22,12 +22,25 @@ def _run(args: argparse.Namespace) -> int:
     from gitcoord import service
 
     try:
-        answer = service.doctor(acting.start_of(args), fix=args.fix)
+        answer = _with_guards(service.doctor(acting.start_of(args), fix=args.fix), acting.start_of(args))
     except CoordError as error:
         answer = acting.failure(error, "ok")
     if not args.json:
         _print_findings(answer.get("findings") or [])
     return acting.report(args, answer, _show)
+
+
+def _with_guards(answer: acting.Answer, start: str) -> acting.Answer:
+    """Return the answer with what is wrong with the guards that are installed."""
+    if answer.get("error", {}).get("code") == "not_in_order" and not answer["findings"]:
+        return answer
+    from gitcoord.hooks import canary
+
+    broken = canary.findings(start)
+    if not broken:
+        return answer
+    first = {"code": "not_in_order", "message": broken[0]["message"], "next": "gitcoord hooks install"}
+    return {"error": first, **answer, "ok": False, "findings": [*answer["findings"], *broken]}
 
 
 def _print_findings(findings: list[dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ def add_log(parser: Parser) -> None:
     parser.add_argument("path", metavar="PATH", nargs="?", help="only what touched this path")
     parser.add_argument("--resource", action="store_true", help="PATH is a named resource")
     parser.add_argument("--session", metavar="ID", type=text, help="only what this session did")
+    parser.add_argument("--commit", metavar="REV", help="what a code commit was made under, or the way back")
     parser.add_argument("-n", metavar="N", type=count, default=_DEFAULT_COUNT, help="the newest N (default: 50)")
     add_common(parser, acts=False)
     parser.examples("gitcoord log src/app.py", "git log -p refs/coord     (the same with plain git, in full)")
@@ -25,6 +26,8 @@ def add_log(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.commit is not None:
+        return _of_commit(args)
     whose = args.session
     args.session = None  # a filter here, and not who asks
     return acting.ask(
@@ -34,6 +37,34 @@ def _run(args: argparse.Namespace) -> int:
         ),
         _show,
     )
+
+
+def _of_commit(args: argparse.Namespace) -> int:
+    from gitcoord.errors import CoordError
+    from gitcoord.hooks import provenance
+
+    try:
+        answer = provenance.of_commit(acting.start_of(args), args.commit)
+    except CoordError as error:
+        answer = acting.failure(error, "found")
+    return acting.report(args, answer, _show_commit)
+
+
+def _show_commit(answer: acting.Answer) -> None:
+    from gitcoord.cli.text import visible
+
+    if answer["kind"] == "log":
+        for one in answer["code"]:
+            print(f"{one['commit']} {visible(one['subject'])}")
+        if not answer["code"]:
+            acting.complain("no commit of a branch, tag or remote names what this commit of the log granted")
+        return
+    print(f"session  {visible(answer['session']) or '(the commit names none)'}")
+    if answer["task"]:
+        print(f"task     {visible(answer['task'])}")
+    for token in answer["tokens"]:
+        print(f"token    {token['token']} {visible(token['path'], 4096)}")
+    _show(answer)
 
 
 def _show(answer: acting.Answer) -> None:

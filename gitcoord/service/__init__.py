@@ -6,10 +6,21 @@ puts the outcome into the results that the faces show. Answers are plain JSON-ab
 
 from __future__ import annotations
 
-from gitcoord.service.desk import Desk, open_desk
-from gitcoord.values import Any
+from gitcoord.values import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitcoord.service.desk import Desk, open_desk
 
 __all__ = ["Desk", "doctor", "initialise", "open_desk"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the desk when it is asked for: a hook that only looks does without it."""
+    if name not in ("Desk", "open_desk"):
+        raise AttributeError(name)
+    from gitcoord.service import desk
+
+    return getattr(desk, name)
 
 
 def initialise(

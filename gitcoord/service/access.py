@@ -35,6 +35,7 @@ class Access:
 
     Attributes:
         log: for reading; the coordinator itself once there is one.
+        limit_s: for how long a remote may be silent, where that is less than usual.
         publishes_later: somebody beside the verbs brings to the remote what is written here (see `gitcoord.sharing`).
     """
 
@@ -46,6 +47,7 @@ class Access:
         self.clock = clock
         self.log: Log = Log(repository, durable=durable)
         self.publishes_later = False
+        self.limit_s: float | None = None
         self._durable = durable
         self._coordinator: Coordinator | None = None
         self._sharer: Sharer | None = None

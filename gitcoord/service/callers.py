@@ -191,6 +191,12 @@ class Callers:
         before, self.own = self.own, Own(operation["session"], sign_on.id, sign_on.life)
         if before is not None and before.life is not None and before.incarnation != sign_on.id:
             before.life.end()
+        if self.process:
+            from gitcoord import config
+            from gitcoord.runtime import agents
+
+            served = agents.Served(self.own.session, self.own.incarnation)
+            agents.note(self._access.runtime, served, config.read_environment().harness_session)
 
     def ended(self, error: SessionEnded) -> None:
         """Let the desk have no session of its own if it is the one that an answer says is over."""
@@ -202,7 +208,10 @@ class Callers:
         """Let the desk have no session of its own."""
         own, self.own = self.own, None
         if own is not None and own.life is not None:
+            from gitcoord.runtime import agents
+
             own.life.end()
+            agents.forget(self._access.runtime, own.incarnation)
 
     # -- acting
 

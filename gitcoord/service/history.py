@@ -70,6 +70,19 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
     return found
 
 
+def with_ids(log: Log, ids: set[str]) -> list[View]:
+    """Return the operations that have these ids, the newest first; looks back no further than the last of them."""
+    left = set(ids)
+    found: list[View] = []
+    for event in events(log):
+        if event.operation["id"] in left:
+            left.discard(event.operation["id"])
+            found.append(_entry(event, _touched(log, event.commit, event.operation)))
+        if not left:
+            break
+    return found
+
+
 def walk(log: Log) -> Iterator[tuple[Commit, Header]]:
     """Yield every commit of the log along first parents, the newest first, with its header."""
     here: bytes | None = log.tip()

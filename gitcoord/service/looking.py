@@ -10,7 +10,7 @@ from gitcoord.errors import BadRequest, CoordError
 from gitcoord.service.views import View, held_message, lock_standing, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import clocks, locks
-from gitcoord.values import TYPE_CHECKING
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.model import ClockReading, Lock, Lost, Mode, Session
@@ -61,50 +61,84 @@ def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -
     return sorted(found, key=lambda lock: (lock["kind"] == "resource", lock["key"], lock["session"]))
 
 
-def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
-    """Return whether a session may edit what a claim covers, and why."""
+class Look(NamedTuple):
+    """What a session meets where a claim is.
+
+    Attributes:
+        held: locks of others that forbid it to edit there.
+        beside: marks of others that only warn.
+        over: what lapsed there, as a sentence each.
+        mine: the session's own exclusive lock that covers the claim.
+        lost: a lock of its own that covered the claim and was refused after all.
+        overdue: its own lock's lease is over by what the remote knows of it.
+    """
+
+    held: list[Lock]
+    beside: list[Lock]
+    over: list[str]
+    mine: Lock | None
+    lost: Lost | None = None
+    overdue: bool = False
+
+    @property
+    def may_edit(self) -> bool:
+        """Whether nothing forbids the session to edit there."""
+        return not (self.held or self.lost or self.overdue)
+
+
+def look_at(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> Look:
+    """Return what a session meets where a claim is: the one place that says whether it may edit there."""
     reading = clocks.reading(now)
-    over: list[str] = []
-    beside: list[Lock] = []
-    held: list[Lock] = []
-    mine: Lock | None = None
-    own = None if me is None else state.session(me)
+    found = Look([], [], [], None)
     for lock in state.overlapping(claim):
         if lock["session"] == me:
             covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
             if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
-                mine = lock
+                found = found._replace(mine=lock)
             continue
         record = state.session(lock["session"])
         gone = record is not None and (clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None)
         if gone:
-            over.append(f"{lock['path']} of {lock['session']} has lapsed")
+            found.over.append(f"{lock['path']} of {lock['session']} has lapsed")
         elif lock["mode"] == "intent":
-            beside.append(lock)
+            found.beside.append(lock)
         else:
-            held.append(lock)
-    conflicts = conflict_views(state, (claim,), held)
-    lost = None if own is None or mine is not None else _lost(own, claim)
-    overdue = mine is not None and _is_overdue(state, mine, reading)
-    if conflicts:
-        why = held_message(conflicts[0])
-    elif lost is not None:
-        why = f"your lock on {lost['path']} was refused after all: {lost['why']}; lock it again, or let it go (unlock)"
-    elif mine is not None and clocks.lock_is_over(mine, reading):
-        why = f"your own lock's time is up (token {mine['token']}); nobody else holds it"
-    elif overdue:
-        why = "your lease is over as far as the remote knows: others may have been granted what you hold; gitcoord sync"
-    elif mine is not None:
-        shown = lock_view(state, mine)
-        how = f"token {shown['token']}" if shown["token"] is not None else "provisional: the remote has not agreed yet"
-        why = f"locked by you as {mine['path']} ({how})"
-        if shown["state"] == "provisional":
-            over.append(f"your lock on {mine['path']} is provisional: others may be granted it on the remote")
-    else:
-        why = "nobody holds it"
-    warnings = [*over, *(f"{k['session']} means to work on {k['path']}" for k in beside)]
+            found.held.append(lock)
+    if found.mine is not None:
+        return found._replace(overdue=_is_overdue(state, found.mine, reading))
+    own = None if me is None else state.session(me)
+    return found if own is None else found._replace(lost=_lost(own, claim))
+
+
+def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
+    """Return whether a session may edit what a claim covers, and why."""
+    look = look_at(callers, state, claim, me, now)
+    conflicts = conflict_views(state, (claim,), look.held)
+    warnings = [*look.over, *(f"{k['session']} means to work on {k['path']}" for k in look.beside)]
+    if look.mine is not None and lock_standing(state, look.mine)[0] == "provisional":
+        warnings.append(f"your lock on {look.mine['path']} is provisional: others may be granted it on the remote")
     path = locks.claim_record(claim)["path"]
-    return {"path": path, "ok": not (held or lost or overdue), "why": why, "conflicts": conflicts, "warnings": warnings}
+    why = _why(state, look, conflicts, clocks.reading(now))
+    return {"path": path, "ok": look.may_edit, "why": why, "conflicts": conflicts, "warnings": warnings}
+
+
+def _why(state: State, look: Look, conflicts: list[View], reading: ClockReading) -> str:
+    mine, lost = look.mine, look.lost
+    if conflicts:
+        return held_message(conflicts[0])
+    if lost is not None:
+        return f"your lock on {lost['path']} was refused after all: {lost['why']}; lock it again, or let it go (unlock)"
+    if mine is None:
+        return "nobody holds it"
+    if clocks.lock_is_over(mine, reading):
+        return f"your own lock's time is up (token {mine['token']}); nobody else holds it"
+    if look.overdue:
+        return (
+            "your lease is over as far as the remote knows: others may have been granted what you hold; gitcoord sync"
+        )
+    token = lock_view(state, mine)["token"]
+    how = f"token {token}" if token is not None else "provisional: the remote has not agreed yet"
+    return f"locked by you as {mine['path']} ({how})"
 
 
 def _lost(session: Session, claim: Claim) -> Lost | None:

@@ -237,7 +237,7 @@ def _is_true(text: str) -> bool:
 
 
 def _read_config(git_dir: str, name: str = "config") -> dict[str, str]:
-    """Return the keys of the `core` and `extensions` sections; no includes, as git does for these."""
+    """Return the settings of a git directory's own file; no includes, as git does for `core` and `extensions`."""
     try:
         text = _read_text(os.path.join(git_dir, name))
     except FileNotFoundError:
@@ -248,8 +248,8 @@ def _read_config(git_dir: str, name: str = "config") -> dict[str, str]:
 def parse_config(text: str) -> dict[str, str]:
     """Return `section.key` -> value of a git config file, sections and keys in lower case, subsections as they are.
 
-    The last value of a key counts, a key without a value is `true`; lines that are no config are passed over, since git
-    itself will complain about them.
+    Sections and keys are in lower case, a quoted subsection stays as it is written. The last value of a key counts, a
+    key without a value is `true`; lines that are no config are passed over, since git itself will complain about them.
     """
     found: dict[str, str] = {}
     section = ""

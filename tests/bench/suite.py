@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from bench import faces, growth, sharing, stdio, together, writing
+from bench import faces, growth, hooks, sharing, stdio, together, writing
 from bench.measure import FULL, QUICK, Row, Sizes, table
 from support.repo import GITCONFIG, scrubbed
 
@@ -28,6 +28,7 @@ GROUPS: dict[str, Callable[[str, Sizes], Iterator[Row]]] = {
     "sharing": sharing.rows,
     "start": faces.start_rows,
     "surface": faces.surface_rows,
+    "hooks": hooks.rows,
 }
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from gitcoord.errors import NotARepository, UnsupportedRepository
+from gitcoord.service.project import project_of
 from gitcoord.store.repository import find_repository, parse_config, worktree_roots
+from support.repo import git, make_repo
 
 
 def make_git_dir(path: Path, config: str = "") -> Path:
@@ -184,3 +186,22 @@ def test_unknown_extensions_of_a_version_0_repository_are_ignored_as_git_does(tm
 )
 def test_config_files_are_read_as_git_reads_them(text: str, value: str | None) -> None:
     assert parse_config(text).get("core.worktree") == value
+
+
+def test_every_section_of_a_config_is_read_and_a_subsection_keeps_its_letters() -> None:
+    text = (
+        '[gitcoord]\n\tfsync = false\n[remote "Origin"]\n\turl = https://example.com/o/n.git\n'
+        '[branch "a\\"b]c"] merge = refs/heads/x ; why\n[core]\n\tbare = false\n'
+    )
+    assert parse_config(text) == {
+        "gitcoord.fsync": "false",
+        "remote.Origin.url": "https://example.com/o/n.git",
+        'branch.a"b]c.merge': "refs/heads/x",
+        "core.bare": "false",
+    }
+
+
+def test_the_repositorys_own_settings_reach_the_service(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    git(repo, "config", "remote.origin.url", "https://example.com/owner/name.git")
+    assert project_of(find_repository(repo, {})) == "owner/name"

@@ -1,0 +1,211 @@
+"""The canary: a guard that is installed must refuse what is not allowed, and `gitcoord doctor` tries each one.
+
+In a scratch repository in the runtime directory one session locks a file, and each installed guard, the very file or
+command that git or a client would start, is asked to let another session write it. What it lets pass is broken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+from gitcoord import config
+from gitcoord.errors import CoordError
+from gitcoord.hooks import clients, install, jsontext
+from gitcoord.hooks.payloads import BEFORE, HARNESSES
+from gitcoord.runtime.files import private_dir
+from gitcoord.store.repository import Repository, find_repository
+from gitcoord.values import Any, NamedTuple
+
+_FILE = "canary.txt"
+_HOLDER, _OTHER = "canary-holder", "canary-other"
+_TIMEOUT_S = 60
+_DENIES = ("pre-commit", "pre-merge-commit", "pre-push", "reference-transaction", "pre-receive")
+_TOOLS = {
+    "claude": ("Write", "file_path"),
+    "codex": ("apply_patch", "command"),
+    "cursor": ("Write", "file_path"),
+    "gemini": ("write_file", "file_path"),
+    "vscode": ("create_file", "filePath"),
+}
+
+
+class Tried(NamedTuple):
+    """One guard that was tried.
+
+    Attributes:
+        guard: which.
+        denied: it refused.
+        said: what it said.
+    """
+
+    guard: str
+    denied: bool
+    said: str
+
+
+def findings(start: str) -> list[dict[str, Any]]:
+    """Return a finding of `doctor` for each installed guard that let the canary pass; none where all refused.
+
+    Args:
+        start: a directory of the repository.
+
+    Raises:
+        CoordError: no repository, or the scratch repository could not be made.
+    """
+    found: list[dict[str, Any]] = []
+    for one in tried(start):
+        if not one.denied:
+            said = one.said.strip()[-300:] or "it said nothing"
+            message = f"the guard of {one.guard} let a forbidden write pass: {said}"
+            found.append(
+                {"code": "guard_broken", "message": message, "severity": "error", "fixable": False, "fixed": False}
+            )
+    return found
+
+
+def tried(start: str) -> list[Tried]:
+    """Send each installed guard the canary, and return what became of it."""
+    repository = find_repository(start, config.environment())
+    hooks = [
+        done
+        for done in install.status(repository)
+        if done.event in _DENIES and done.how in ("file", "block", "chained", "config")
+    ]
+    commands = list(_commands(repository)) if repository.worktree is not None else []
+    if not hooks and not commands:
+        return []
+    scratch = os.path.join(private_dir(repository.runtime), f"canary-{os.getpid()}")
+    try:
+        git = _prepared(scratch)
+        found = [_try_hook(repository, done, scratch, git) for done in hooks]
+        return found + [_try_command(name, command, scratch) for name, command in commands]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    env = config.without_repository(config.environment())
+    dropped = ("GITCOORD_HOOK_MODE", "GITCOORD_HOOK_ERRORS", config.IN_HOOK_VARIABLE)
+    env = {name: value for name, value in env.items() if name not in dropped}
+    return {**env, "GITCOORD_SESSION": _OTHER, "GITCOORD_CANARY": "1"}
+
+
+class _Git(NamedTuple):
+    """The scratch repository: its commits before and after the forbidden one."""
+
+    before: str
+    after: str
+
+
+def _prepared(scratch: str) -> _Git:
+    """Make the scratch repository: a log, a lock on one file, and that file changed and staged."""
+    env = _environment()
+    shutil.rmtree(scratch, ignore_errors=True)
+    os.mkdir(scratch, 0o700)
+
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=canary", "-c", "user.email=canary@localhost", "-c", "commit.gpgSign=false"]
+        nothing = ["-c", f"core.hooksPath={os.devnull}"]
+        command = ["git", "-C", scratch, *identity, *nothing, *words]
+        done = subprocess.run(command, env=env, capture_output=True, check=False, timeout=_TIMEOUT_S)  # noqa: S603 - fixed words
+        if done.returncode:
+            raise CoordError(f"the scratch repository could not be made: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode("ascii", "replace").strip()
+
+    git("init", "-q", "--template=", ".")
+    git("commit", "-q", "--allow-empty", "-m", "before")
+    _write(scratch, "one\n")
+    git("add", "--", _FILE)
+    from gitcoord import service
+
+    service.initialise(scratch)
+    desk = service.open_desk(scratch, session=_HOLDER, process=False)
+    got = desk.lock_files([_FILE], reason="doctor tries the guards")
+    if not got["granted"]:
+        raise CoordError(f"the canary could not be locked: {got['error']['message']}")
+    before = git("rev-parse", "HEAD")
+    git("commit", "-q", "-m", "after")
+    after = git("rev-parse", "HEAD")
+    _write(scratch, "two\n")
+    git("add", "--", _FILE)
+    return _Git(before, after)
+
+
+def _write(scratch: str, text: str) -> None:
+    with open(os.path.join(scratch, _FILE), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def _try_hook(repository: Repository, done: install.Done, scratch: str, git: _Git) -> Tried:
+    """Start a hook file as git would, in the scratch repository."""
+    path = done.path if done.how != "config" else os.path.join(repository.runtime, "hooks", done.event)
+    zero = "0" * len(git.before)
+    stdin, words = "", list[str]()
+    if done.event == "pre-push":
+        words, stdin = ["origin", "none"], f"refs/heads/x {git.after} refs/heads/x {git.before}\n"
+    elif done.event == "reference-transaction":
+        words, stdin = ["prepared"], f"{zero} {zero} refs/gitcoord/main\n"
+    elif done.event == "pre-receive":
+        stdin = f"{git.before} {git.after} refs/heads/x\n"
+    env = {**_environment(), "GIT_DIR": os.path.join(scratch, ".git")}
+    start = [path] if os.access(path, os.X_OK) else ["sh", "-e", path]
+    code, said = _run([*start, *words], stdin, scratch, env)
+    denied = code != 0 and ("gitcoord: " in said and ("refused" in said or "stopped" in said))
+    warned = code == 0 and "gitcoord: warning" in said
+    return Tried(f"git's {done.event}", denied or warned, said)
+
+
+def _commands(repository: Repository) -> Iterator[tuple[str, str]]:
+    """Yield each client's command before a tool, as it stands in the client's file."""
+    for row in clients.check(repository, "all", clients.HOOKS):
+        name, path = row["client"], row["path"]
+        if row["how"] == "missing":
+            continue
+        if name == "opencode":
+            yield name, "gitcoord hook opencode tool.execute.before"
+            continue
+        event = next(event for event, kind in HARNESSES[name].events.items() if kind == BEFORE)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        node = jsontext.find(jsontext.parse(text, path), ("hooks", event))
+        for command in _strings(None if node is None else jsontext.to_value(text, node)):
+            if command.startswith("gitcoord hook "):
+                yield name, command
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            yield from _strings(item)
+
+
+def _try_command(name: str, command: str, scratch: str) -> Tried:
+    """Start a client's command with a write of the locked file."""
+    path = os.path.join(scratch, _FILE)
+    if name == "opencode":
+        payload: dict[str, Any] = {"tool": "write", "args": {"filePath": path}, "sessionID": _OTHER}
+    else:
+        tool, key = _TOOLS[name]
+        written = f"*** Begin Patch\n*** Update File: {path}\n*** End Patch\n" if key == "command" else path
+        payload = {"session_id": _OTHER, "cwd": scratch, "tool_name": tool, "tool_input": {key: written}}
+    code, said = _run(["sh", "-c", command], json.dumps(payload), scratch, _environment())
+    return Tried(f"{name} ({command})", code in (0, 2) and _HOLDER in said, said)
+
+
+def _run(command: list[str], stdin: str, where: str, env: dict[str, str]) -> tuple[int, str]:
+    try:
+        done = subprocess.run(  # noqa: S603 - what is installed is what has to be tried
+            command, input=stdin.encode(), cwd=where, env=env, capture_output=True, check=False, timeout=_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 127, str(error)
+    return done.returncode, (done.stdout + done.stderr).decode("utf-8", "replace")

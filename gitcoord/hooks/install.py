@@ -1,0 +1,268 @@
+"""Installing git's hooks beside whatever is there, taking them out again byte for byte, and saying what is where."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from gitcoord.errors import CoordError
+from gitcoord.hooks import git_events, gitconfig, places, scripts
+from gitcoord.hooks.places import Place, read_text
+from gitcoord.runtime.files import parse_object, private_dir, remove, write_whole
+from gitcoord.values import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.store.repository import Repository
+
+_EXECUTABLE = 0o755
+_RECORD = "hooks.json"
+
+
+class Done(NamedTuple):
+    """What is so of one event.
+
+    Attributes:
+        event: git's hook.
+        how: `file`, `block` (at the head of what was there), `chained` (before it, the file that was there), `config`,
+            `by hand` (lines to add), `manager` (a hook manager runs it), `missing`, `foreign` (another's hook alone),
+            `removed`.
+        path: where.
+        lines: what to add by hand.
+    """
+
+    event: str
+    how: str
+    path: str
+    lines: list[str]
+
+
+class Job(NamedTuple):
+    """One installation.
+
+    Attributes:
+        repository: where.
+        place: where its hooks are.
+        flags: options for gitcoord in every hook.
+        python: the interpreter that has gitcoord; None in files that others share.
+    """
+
+    repository: Repository
+    place: Place
+    flags: list[str]
+    python: str | None
+
+
+def install(
+    repository: Repository, events: tuple[str, ...], flags: list[str], version: tuple[int, int] | None = None
+) -> list[Done]:
+    """Let these events of git ask gitcoord, beside whatever they do already. Doing it again changes nothing.
+
+    Args:
+        repository: where.
+        events: which.
+        flags: options for gitcoord in every hook.
+        version: git's; the machine's by default.
+
+    Raises:
+        CoordError: a file could not be read or written.
+    """
+    version = places.git_version() if version is None else version
+    place = places.find(repository)
+    job = Job(repository, place, flags, None if place.shared else sys.executable)
+    if version >= places.CONFIG_HOOKS:
+        return _through_config(job._replace(python=sys.executable), events)
+    return [_install_one(job, event) for event in events]
+
+
+def _through_config(job: Job, events: tuple[str, ...]) -> list[Done]:
+    folder = private_dir(os.path.join(private_dir(job.repository.runtime), "hooks"))
+    for event in events:
+        path = os.path.join(folder, event)
+        write_whole(path, scripts.whole_file(event, job.flags, job.python).encode())
+        os.chmod(path, 0o700)
+    path = gitconfig.add(job.repository.common_dir, events)
+    return [Done(event, "config", path, []) for event in events]
+
+
+def _install_one(job: Job, event: str) -> Done:
+    target = os.path.join(job.place.directory, event)
+    if job.place.kind == "outside":
+        return Done(event, "by hand", target, places.lines_for(job.place.directory, event, job.flags))
+    if job.place.kind == "husky" and event in _HUSKY:
+        target = os.path.join(_husky_top(job.place), event)
+    text = read_text(target)
+    if text is not None and scripts.is_ours(text):
+        return _refreshed(job, event, target, text)
+    if text is None:
+        if not os.path.lexists(target):
+            _make_directory(job.repository, os.path.dirname(target))
+            _write(target, scripts.whole_file(event, job.flags, job.python), _EXECUTABLE)
+            return Done(event, "file", target, [])
+        return Done(event, "by hand", target, places.lines_for(target, event, job.flags))
+    manager = places.manager_of(text)
+    if manager in ("lefthook", "pre-commit"):
+        if places.is_in_manager(job.repository, manager, event):
+            return Done(event, "manager", target, [])
+        return Done(event, "by hand", target, places.lines_for(manager, event, job.flags))
+    mode = stat.S_IMODE(os.stat(target).st_mode)
+    runs = bool(mode & 0o111) or job.place.kind == "husky"
+    if not runs:
+        return Done(event, "by hand", target, ["# git ignores it: it is not executable", *_shell_line(job, event)])
+    if os.path.islink(target) or not scripts.is_shell(text):
+        os.rename(target, target + scripts.KEPT)
+        _write(target, scripts.dispatcher(event, job.flags, job.python), _EXECUTABLE)
+        return Done(event, "chained", target, [])
+    _write(target, scripts.with_block(text, scripts.block(event, job.flags, job.python)), mode)
+    return Done(event, "block", target, [])
+
+
+def _shell_line(job: Job, event: str) -> list[str]:
+    return places.lines_for(os.path.join(job.place.directory, event), event, job.flags)
+
+
+_HUSKY = tuple(event for event in git_events.CLIENT if event != "reference-transaction")
+
+
+def _husky_top(place: Place) -> str:
+    """Return the directory in which people write husky's hooks; git looks in a directory below it."""
+    directory = place.directory
+    return os.path.dirname(directory) if os.path.basename(directory) == "_" else directory
+
+
+def _refreshed(job: Job, event: str, target: str, text: str) -> Done:
+    """Bring what an earlier installation wrote up to date."""
+    kept = target + scripts.KEPT
+    if os.path.lexists(kept):
+        how, wanted = "chained", scripts.dispatcher(event, job.flags, job.python)
+    elif scripts.is_whole(text):
+        how, wanted = "file", scripts.whole_file(event, job.flags, job.python)
+    else:
+        how, wanted = "block", scripts.with_block(scripts.cut(text), scripts.block(event, job.flags, job.python))
+    if wanted != text:
+        _write(target, wanted, stat.S_IMODE(os.stat(target).st_mode))
+    return Done(event, how, target, [])
+
+
+def uninstall(repository: Repository) -> list[Done]:
+    """Take gitcoord out of all of git's hooks; what was there before is there again, byte for byte.
+
+    Raises:
+        CoordError: a file could not be read or written.
+    """
+    place = places.find(repository)
+    found: list[Done] = []
+    folders = dict.fromkeys([place.directory, _husky_top(place), os.path.join(repository.common_dir, "hooks")])
+    for folder in folders:
+        if place.kind == "outside" and folder == place.directory:
+            continue
+        for event in git_events.HANDLERS:
+            done = _remove_one(os.path.join(folder, event), event)
+            if done is not None:
+                found.append(done)
+    path = gitconfig.drop(repository.common_dir)
+    if path is not None:
+        found.append(Done("all", "removed", path, []))
+    folder = os.path.join(repository.runtime, "hooks")
+    if os.path.isdir(folder):
+        for event in git_events.HANDLERS:
+            remove(os.path.join(folder, event))
+        _drop_empty(folder)
+    _drop_made(repository)
+    return found
+
+
+def _remove_one(target: str, event: str) -> Done | None:
+    text = None if os.path.islink(target) else read_text(target)
+    if text is None or not scripts.is_ours(text):
+        return None
+    kept = target + scripts.KEPT
+    if os.path.lexists(kept):
+        os.rename(kept, target)
+    elif scripts.is_whole(text):
+        os.unlink(target)
+    else:
+        _write(target, scripts.cut(text), stat.S_IMODE(os.stat(target).st_mode))
+    return Done(event, "removed", target, [])
+
+
+def status(repository: Repository) -> list[Done]:
+    """Return for each event whether it asks gitcoord, and how.
+
+    Raises:
+        CoordError: a file could not be read.
+    """
+    place = places.find(repository)
+    events = git_events.SERVER if repository.bare else git_events.CLIENT
+    configured = gitconfig.events(repository.common_dir)
+    found: list[Done] = []
+    for event in events:
+        target = os.path.join(place.directory, event)
+        if place.kind == "husky" and event in _HUSKY:
+            target = os.path.join(_husky_top(place), event)
+        found.append(_standing(repository, event, target, event in configured))
+    return found
+
+
+def _standing(repository: Repository, event: str, target: str, configured: bool) -> Done:
+    if configured:
+        return Done(event, "config", os.path.join(repository.common_dir, "config"), [])
+    text = read_text(target)
+    if text is None:
+        return Done(event, "missing", target, [])
+    if scripts.is_ours(text):
+        how = "chained" if os.path.lexists(target + scripts.KEPT) else "file" if scripts.is_whole(text) else "block"
+        return Done(event, how, target, [])
+    manager = places.manager_of(text)
+    if manager in ("lefthook", "pre-commit") and places.is_in_manager(repository, manager, event):
+        return Done(event, "manager", target, [])
+    return Done(event, "foreign", target, [])
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    """Put a file in the place of another at once, with the same rights."""
+    draft = f"{path}.gitcoord-{os.getpid()}"
+    try:
+        with open(draft, "x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(text)
+        os.chmod(draft, mode)
+        os.replace(draft, path)
+    except OSError as error:
+        remove(draft)
+        raise CoordError(
+            f"{path} cannot be written: {error.strerror}", next="look at the directory's rights"
+        ) from error
+
+
+def _make_directory(repository: Repository, path: str) -> None:
+    """Make a directory that is missing, and remember that it was."""
+    if os.path.isdir(path):
+        return
+    try:
+        os.makedirs(path)
+    except OSError as error:
+        raise CoordError(f"{path} cannot be made: {error.strerror}", next="look at its rights") from error
+    made = [*_made(repository), path]
+    private_dir(repository.runtime)
+    import json
+
+    write_whole(os.path.join(repository.runtime, _RECORD), json.dumps({"made": made}).encode())
+
+
+def _made(repository: Repository) -> list[str]:
+    text = read_text(os.path.join(repository.runtime, _RECORD))
+    made = parse_object((text or "").encode("utf-8", "replace")).get("made", [])
+    return [str(path) for path in made] if isinstance(made, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _drop_made(repository: Repository) -> None:
+    for path in reversed(_made(repository)):
+        _drop_empty(path)
+    remove(os.path.join(repository.runtime, _RECORD))
+
+
+def _drop_empty(path: str) -> None:
+    try:
+        os.rmdir(path)
+    except OSError:
+        return  # somebody put something there

@@ -1,0 +1,98 @@
+"""The server's door: `pre-receive` of a bare repository that one hosts oneself, and `gitcoord ci` for other hosts."""
+
+from __future__ import annotations
+
+from gitcoord import config
+from gitcoord.errors import CoordError
+from gitcoord.hooks import arrival, gitrun, pushed, speech
+from gitcoord.hooks.push import is_zero
+from gitcoord.model import ALIAS_REF, LOG_REF
+from gitcoord.service.access import open_access
+from gitcoord.service.callers import Callers
+from gitcoord.values import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.hooks.settings import Settings
+    from gitcoord.service.access import Access
+
+
+class Update(NamedTuple):
+    """One line that `pre-receive` reads."""
+
+    old: str
+    new: str
+    ref: str
+
+
+def updates_in(text: str) -> list[Update]:
+    """Return what a push wants to change."""
+    return [Update(*line.split(" ", 2)) for line in text.splitlines() if line.count(" ") >= 2]
+
+
+def pre_receive(access: Access, settings: Settings, updates: list[Update]) -> bool:
+    """Say why a push is refused; false where it is.
+
+    Branches are judged by the log as it was before this push. No ref is written, and nothing is written to the log.
+    """
+    refused = [line for update in updates if update.ref in (LOG_REF, ALIAS_REF) for line in _log_fault(access, update)]
+    branches = [one for one in updates if one.ref.startswith("refs/heads/") and not is_zero(one.new)]
+    if branches and access.log.ref.read() is not None:
+        found = pushed.commits([one.new for one in branches], ["--all"])
+        faults = judge(access, found)
+        if faults:
+            lines = [*pushed.fault_lines(faults), pushed.way_out(faults)]
+            if settings.mode == "warn":
+                speech.tell(["gitcoord: warning:", *lines])
+            else:
+                refused += lines
+    if refused:
+        speech.tell(["gitcoord: push refused:", *refused])
+    return not refused
+
+
+def _log_fault(access: Access, update: Update) -> list[str]:
+    if is_zero(update.new) or update.ref == ALIAS_REF:
+        what = "deleted" if is_zero(update.new) else "pushed under its short name"
+        return [f"  {update.ref}: the log only grows; it cannot be {what}", "next: gitcoord sync"]
+    arriving = arrival.Arriving(access.repository, config.environment())
+    try:
+        arrival.verify_arrival(
+            arriving, None if is_zero(update.old) else bytes.fromhex(update.old), bytes.fromhex(update.new)
+        )
+    except CoordError as error:
+        return [f"  {update.ref}: {error.message}", *([f"next: {error.next}"] if error.next else [])]
+    finally:
+        arriving.objects.close()
+    return []
+
+
+def judge(access: Access, found: list[pushed.Pushed]) -> list[pushed.Fault]:
+    """Return why commits must not come in, by the log as it is; a commit that names no session is nobody's."""
+    callers = Callers(access, wished=None, hint="server", process=False)
+    ground = pushed.Ground(access.log, access.state(), callers, access.now(), None)
+    return pushed.judge(ground, found)
+
+
+def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], list[pushed.Fault]]:
+    """Return the commits from a base to a head, and what is wrong with them.
+
+    Args:
+        start: a directory of the repository.
+        base: where the branch left what is there already.
+        head: what is to come in.
+
+    Raises:
+        NotInitialised: the log is not here; a pipeline has to fetch it.
+        GitFailed: git does not know one of the two.
+    """
+    access = open_access(start)
+    access.log.tip()
+    env = config.without_repository(config.environment())
+    where = access.repository.worktree or access.repository.git_dir
+    oids = [
+        gitrun.output(["-C", where, "rev-parse", "--verify", f"{name}^{{commit}}"], env=env).decode().strip()
+        for name in (base, head)
+    ]
+    env["GIT_DIR"] = access.repository.git_dir
+    found = pushed.commits([oids[1]], [oids[0]], env)
+    return found, judge(access, found)

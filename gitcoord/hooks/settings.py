@@ -1,0 +1,49 @@
+"""What hooks do when something is wrong: by option, environment, the repository's own git config, or default."""
+
+from __future__ import annotations
+
+from gitcoord import config
+from gitcoord.errors import BadRequest
+from gitcoord.values import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CHOICES = {"mode": ("warn", "deny", "claim"), "errors": ("open", "closed"), "own": ("warn", "deny")}
+_KEYS = {"mode": "gitcoord.hookmode", "errors": "gitcoord.hookerrors", "own": "gitcoord.hookown"}
+
+
+class Settings(NamedTuple):
+    """How strict hooks are.
+
+    Attributes:
+        mode: `warn` says it, `deny` stops it, `claim` takes a free path's lock by itself and stops the rest.
+        errors: `open` lets pass with a visible warning what gitcoord could not judge, `closed` stops it.
+        own: `warn` or `deny` where the session's own lock is lost, has run out or is only provisional.
+    """
+
+    mode: str = "deny"
+    errors: str = "open"
+    own: str = "warn"
+
+
+def settle(flags: Mapping[str, str], repository: Mapping[str, str], default: Settings) -> Settings:
+    """Return what holds.
+
+    Args:
+        flags: what the hook's command line says, by the settings' names.
+        repository: the repository's git config.
+        default: what holds where nobody says anything.
+
+    Raises:
+        BadRequest: somebody says what cannot be.
+    """
+    env = config.read_environment()
+    said = {"mode": env.hook_mode, "errors": env.hook_errors, "own": env.hook_own}
+    found: dict[str, str] = {}
+    for name, choices in _CHOICES.items():
+        value = flags.get(name) or said[name] or repository.get(_KEYS[name]) or getattr(default, name)
+        if value not in choices:
+            raise BadRequest(f"{value!r} is no value of {_KEYS[name]}", next=f"one of {', '.join(choices)}")
+        found[name] = value
+    return Settings(**found)

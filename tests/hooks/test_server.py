@@ -1,0 +1,307 @@
+"""The server's door, end to end: a bare repository that one hosts oneself, two clones, and a pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from gitcoord.hooks import git_events, install, server
+from gitcoord.hooks.trailers import lines_for
+from gitcoord.service import initialise
+from gitcoord.service.access import open_access
+from gitcoord.store.repository import find_repository
+from support.guarded import ME, OLD_GIT, OTHER, desk, lock, run_git, write
+from support.program import run
+from support.repo import LOG_REF, git, make_repo
+from support.verdicts import corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Site(NamedTuple):
+    """A server and two clones of it; the log is shared by plain git, and each clone's hooks are not in the way."""
+
+    server: str
+    alice: str
+    bob: str
+
+    def send(self, clone: str) -> None:
+        """Push a clone's log to the server."""
+        git(clone, "push", "-q", "origin", f"{LOG_REF}:{LOG_REF}")
+
+    def fetch(self, clone: str) -> None:
+        """Fetch the server's log into a clone."""
+        git(clone, "fetch", "-q", "origin", f"+{LOG_REF}:{LOG_REF}")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    bare = make_repo(tmp_path / "server.git", bare=True)
+    alice = make_repo(tmp_path / "alice")
+    git(alice, "remote", "add", "origin", bare)
+    git(alice, "push", "-q", "origin", "main")
+    git(alice, "config", "gitcoord.fsync", "false")
+    initialise(alice)
+    bob = str(tmp_path / "bob")
+    git(str(tmp_path), "clone", "-q", bare, bob)
+    made = Site(bare, alice, bob)
+    made.send(alice)
+    made.fetch(bob)
+    initialise(bob)
+    done = install.install(find_repository(bare, {}), git_events.SERVER, [], OLD_GIT)
+    assert [one.how for one in done] == ["file"]
+    return made
+
+
+def commit(where: str, name: str, session: str | None) -> str:
+    """Commit a change with the trailers that a session's hooks would write."""
+    write(where, name, f"{session}\n")
+    git(where, "add", "-A")
+    message = "Change\n"
+    if session is not None:
+        state = open_access(where).state()
+        record = state.session(session)
+        held = [] if record is None else list(state.locks_of(record))
+        message += "\n" + "\n".join(lines_for(session, None, held)) + "\n"
+    git(where, "commit", "-q", "-m", message)
+    return git(where, "rev-parse", "HEAD")
+
+
+def heads(site: Site) -> tuple[str, str]:
+    return git(site.server, "rev-parse", "main"), git(site.server, "rev-parse", LOG_REF)
+
+
+def test_a_stale_holders_push_is_refused_end_to_end(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    commit(site.alice, "src/app.py", "alice")
+    desk(site.alice, "alice").unlock_files(all=True)
+    site.send(site.alice)
+    site.fetch(site.bob)
+    later = lock(site.bob, "src/app.py", session="bob")
+    commit(site.bob, "src/app.py", "bob")
+    site.send(site.bob)
+    before = heads(site)
+    ran = run_git(site.alice, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert "remote: gitcoord: push refused:" in ran.err
+    assert "src/app.py is held by bob (exclusive)" in ran.err
+    assert heads(site) == before
+    assert run_git(site.bob, "push", "origin", "main", session=None).code == 0
+    desk(site.bob, "bob").unlock_files(all=True)
+    site.send(site.bob)
+    git(site.alice, "fetch", "-q", "origin")
+    git(site.alice, "rebase", "-q", "-X", "theirs", "origin/main")
+    ran = run_git(site.alice, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert "bob was granted src/app.py later, at 20" in ran.err
+    assert f"(token {later['token']})" in ran.err
+    site.fetch(site.alice)
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    git(site.alice, "reset", "-q", "--soft", "origin/main")
+    commit(site.alice, "src/app.py", "alice")
+    assert run_git(site.alice, "push", "origin", "main", session=None).code == 0
+
+
+def test_a_commit_that_names_no_session_passes_nobodys_lock(site: Site) -> None:
+    lock(site.alice, "src/", session="alice")
+    site.send(site.alice)
+    commit(site.bob, "src/db.py", None)
+    assert run_git(site.bob, "push", "origin", "main", session=None).code != 0
+    commit(site.bob, "README.md", None)
+    assert run_git(site.bob, "push", "origin", "HEAD:refs/heads/other", session=None).code != 0
+    git(site.bob, "reset", "-q", "--hard", "origin/main")
+    commit(site.bob, "README.md", None)
+    assert run_git(site.bob, "push", "origin", "main", session=None).code == 0
+
+
+def test_a_push_is_judged_by_the_log_as_it_was_before_it(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    site.fetch(site.bob)
+    desk(site.bob, "bob").break_lock(["src/app.py"], "in the same push")
+    commit(site.bob, "src/app.py", "bob")
+    before = heads(site)
+    assert run_git(site.bob, "push", "--atomic", "origin", "main", f"{LOG_REF}:{LOG_REF}", session=None).code != 0
+    assert heads(site) == before
+    site.send(site.bob)
+    assert run_git(site.bob, "push", "origin", "main", session=None).code == 0
+
+
+def test_a_commit_is_its_own_sessions(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    commit(site.alice, "src/app.py", "alice")
+    site.send(site.alice)
+    assert run_git(site.alice, "push", "origin", "main", session=None).code == 0
+
+
+@pytest.mark.parametrize("what", ["delete", "rewind", "replace", "code"])
+def test_the_log_on_the_server_only_grows(site: Site, what: str) -> None:
+    lock(site.alice, "a", session="alice")
+    lock(site.alice, "b", session="alice")
+    site.send(site.alice)
+    before = heads(site)
+    git(site.alice, "branch", "old", f"{LOG_REF}~1")
+    tree = git(site.alice, "rev-parse", f"{LOG_REF}^{{tree}}")
+    merge = git(site.alice, "commit-tree", tree, "-p", f"{LOG_REF}~1", "-p", LOG_REF, "-m", "reordered")
+    git(site.alice, "branch", "reordered", merge)
+    spec = {
+        "delete": f":{LOG_REF}",
+        "rewind": f"+old:{LOG_REF}",
+        "replace": f"+reordered:{LOG_REF}",
+        "code": f"+main:{LOG_REF}",
+    }[what]
+    ran = run_git(site.alice, "push", "origin", spec, session=None)
+    assert ran.code != 0
+    assert "the log only grows" in ran.err
+    assert heads(site) == before
+
+
+def forged(where: str, change: str) -> str:
+    """Make a commit on the log that is not what it says, with plain git."""
+    tip = git(where, "rev-parse", LOG_REF)
+    message = git(where, "log", "-1", "--format=%B", LOG_REF)
+    when = "2026-01-01T00:00:00Z"
+    author = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+    if change == "empty":
+        return git(where, "commit-tree", f"{tip}^{{tree}}", "-p", tip, "-m", "slipped in", env=author)
+    if change == "message":
+        lock(where, "good.py", session="alice")
+        good = git(where, "rev-parse", LOG_REF)
+        body = git(where, "cat-file", "commit", good).replace("lock: good.py", "lock: evil.py")
+        git(where, "update-ref", LOG_REF, tip)
+        return git(where, "hash-object", "-t", "commit", "-w", "--stdin", stdin=(body + "\n").encode())
+    lock(where, "good.py", session="alice")
+    good = git(where, "rev-parse", LOG_REF)
+    git(where, "update-ref", LOG_REF, tip)
+    path = "locks/good.py/@alice.json"
+    record = json.loads(git(where, "cat-file", "blob", f"{good}:{path}"))
+    record["session" if change == "holder" else "reason"] = "mallory"
+    text = json.dumps(record, sort_keys=True, indent=1) + "\n"
+    blob = git(where, "hash-object", "-w", "--stdin", stdin=text.encode())
+    index = {"GIT_INDEX_FILE": f"{where}/.git/forged"}
+    git(where, "read-tree", good, env=index)
+    git(where, "update-index", "--cacheinfo", f"100644,{blob},{path}", env=index)
+    tree = git(where, "write-tree", env=index)
+    body = git(where, "cat-file", "commit", good)
+    body = f"tree {tree}\n" + body.partition("\n")[2]
+    del message
+    return git(where, "hash-object", "-t", "commit", "-w", "--stdin", stdin=(body + "\n").encode())
+
+
+@pytest.mark.parametrize("change", ["empty", "message", "reason"])
+def test_a_forged_commit_of_the_log_does_not_arrive(site: Site, change: str) -> None:
+    lock(site.alice, "a", session="alice")
+    site.send(site.alice)
+    before = heads(site)
+    bad = forged(site.alice, change)
+    git(site.alice, "branch", "forged", bad)
+    ran = run_git(site.alice, "push", "origin", f"forged:{LOG_REF}", session=None)
+    assert ran.code != 0
+    assert "log commit" in ran.err or "revision" in ran.err
+    assert heads(site) == before
+    assert run_git(site.alice, "push", "origin", f"{LOG_REF}:{LOG_REF}", session=None).code == 0
+
+
+def test_an_honest_log_of_every_kind_of_operation_arrives(site: Site) -> None:
+    alice = desk(site.alice, "alice")
+    assert alice.lock_files(["src/", "b*", "deploy"], reason="why", ttl_s=600)["granted"]
+    assert alice.store_data("plan", "key", {"a": [1, "é"]})["ok"]
+    assert alice.unlock_files(["b*"])["ok"]
+    assert desk(site.alice, "bob").break_lock(["src/"], "stuck")["ok"]
+    assert alice.delete_data("plan", "key")["deleted"]
+    assert alice.sign_off("alice")["ok"]
+    git(site.alice, "repack", "-q", "-a", "-d")
+    site.send(site.alice)
+    assert git(site.server, "rev-parse", LOG_REF) == git(site.alice, "rev-parse", LOG_REF)
+
+
+def test_a_server_without_a_log_lets_everything_in_and_takes_the_first_log(tmp_path: Path) -> None:
+    bare = make_repo(tmp_path / "server.git", bare=True)
+    assert run(bare, "hooks", "install", "--server").code == 0
+    clone = make_repo(tmp_path / "clone")
+    git(clone, "remote", "add", "origin", bare)
+    assert run_git(clone, "push", "origin", "main", session=None).code == 0
+    initialise(clone)
+    assert run_git(clone, "push", "origin", LOG_REF, session=None).code == 0
+
+
+def test_a_door_that_fails_lets_nothing_in_unless_told_so(site: Site) -> None:
+    git(site.server, "config", "gitcoord.hookMode", "nonsense")
+    commit(site.bob, "README.md", None)
+    ran = run_git(site.bob, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert "could not be judged" in ran.err
+    git(site.server, "config", "gitcoord.hookErrors", "open")
+    assert run_git(site.bob, "push", "origin", "main", session=None).code == 0
+
+
+def test_the_door_runs_what_stood_there_before(site: Site) -> None:
+    path = f"{site.server}/hooks/pre-receive"
+    os.unlink(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\ncat > "$PWD/told"\necho "says the project" >&2\n')
+    os.chmod(path, 0o755)
+    install.install(find_repository(site.server, {}), git_events.SERVER, [], OLD_GIT)
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    commit(site.bob, "src/app.py", None)
+    ran = run_git(site.bob, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert ran.err.index("says the project") < ran.err.index("push refused")
+    with open(f"{site.server}/told", encoding="utf-8") as file:
+        assert file.read().rstrip("\n").endswith("refs/heads/main")
+
+
+def test_a_pipeline_says_the_same(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice", reason="mine, a: b%")
+    oid = commit(site.alice, "src/app.py", None)
+    done = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--json")
+    assert done.code == 1
+    assert done.json["faults"][0]["kind"] == "lock_held"
+    assert done.json["faults"][0]["commit"] == oid
+    env = {"GITHUB_ACTIONS": "true"}
+    done = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", env=env)
+    assert done.out.startswith("::error file=src/app.py,title=gitcoord lock_held::")
+    assert "b%25" in done.out
+    assert run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--warn").code == 0
+    assert run(site.alice, "ci", "--base", "origin/main", "--head", "origin/main").code == 0
+    assert run(site.alice, "ci", "--base", "nonsense", "--head", "HEAD").code == 5
+    plain = make_repo(f"{site.alice}/../plain")
+    assert run(plain, "ci", "--base", "HEAD", "--head", "HEAD").code == 5
+
+
+def test_a_pipeline_finds_stale_tokens(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    commit(site.alice, "src/app.py", "alice")
+    desk(site.alice, "alice").unlock_files(all=True)
+    lock(site.alice, "src/app.py", session="bob")
+    desk(site.alice, "bob").unlock_files(all=True)
+    done = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "stale_token")
+
+
+def test_the_door_judges_the_corpus_as_the_corpus_says(tmp_path: Path) -> None:
+    from gitcoord.hooks.pushed import Pushed
+    from gitcoord.hooks.trailers import Provenance
+
+    for fold_case in (False, True):
+        where = make_repo(tmp_path / f"r{fold_case:d}")
+        git(where, "config", "core.ignorecase", str(fold_case).lower())
+        git(where, "config", "gitcoord.fsync", "false")
+        initialise(where)
+        os.rename(f"{where}/src", f"{where}/elsewhere")
+        holder = desk(where)
+        for pair in corpus():
+            if pair.file is None or pair.fold_case is not fold_case:
+                continue
+            assert holder.lock_files([pair.lock])["granted"]
+            one = Pushed("0" * 40, [pair.file], Provenance(ME, None, []))
+            faults = server.judge(open_access(where), [one])
+            assert bool(faults) is pair.held, pair
+            holder.unlock_files(all=True)
+    assert OTHER != ME
