@@ -95,6 +95,14 @@ class State:
         copy.agreed = self.agreed
         return copy
 
+    def savepoint(self) -> None:
+        """Let `rollback` come back to here."""
+        self.tree.savepoint()
+
+    def rollback(self) -> None:
+        """Undo every change since the last savepoint: what a rule had changed before it refused."""
+        self.tree.rollback()
+
     def write(self, add: Sink) -> bytes:
         """Hand every new object to `add` and return the id of the state's tree."""
 
@@ -269,7 +277,7 @@ class State:
             if paths.has_wildcard(part):
                 break
             yield from self._holders(directory, where)
-            for wild in directory.wild():
+            for wild in sorted(directory.wild()):
                 child = self.tree.enter(directory, wild)
                 if child is not None and not wild.startswith(b"@"):
                     yield from self._below(child, (*where, wild))

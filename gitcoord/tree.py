@@ -229,6 +229,7 @@ class Tree:
     def __init__(self, cache: NodeCache, root: bytes | None) -> None:
         """Start from the tree with id `root`, or from an empty one."""
         self._cache = cache
+        self._undo: list[tuple[Dir, bytes, bool, Dir | bytes | None]] | None = None
         self.root = Dir(cache.node(root) if root else _EMPTY)
 
     def fork(self) -> Tree:
@@ -236,6 +237,25 @@ class Tree:
         copy = Tree(self._cache, None)
         copy.root = self.root.fork()
         return copy
+
+    def savepoint(self) -> None:
+        """Let `rollback` come back to here. Costs nothing now, and little for each later change."""
+        self._undo = []
+
+    def rollback(self) -> None:
+        """Undo every change since the last savepoint, which stays one."""
+        undo = self._undo or []
+        while undo:
+            directory, name, was_changed, change = undo.pop()
+            if was_changed:
+                directory.changes[name] = change
+            else:
+                del directory.changes[name]
+
+    def _change(self, directory: Dir, name: bytes, change: Dir | bytes | None) -> None:
+        if self._undo is not None:
+            self._undo.append((directory, name, name in directory.changes, directory.changes.get(name)))
+        directory.changes[name] = change
 
     def enter(self, directory: Dir, name: bytes) -> Dir | None:
         """Return the subdirectory of that name, or None where it is missing or a file."""
@@ -278,9 +298,9 @@ class Tree:
             child = directory.changes.get(name)
             if not isinstance(child, Dir):
                 child = self.enter(directory, name) or Dir(_EMPTY)
-                directory.changes[name] = child
+                self._change(directory, name, child)
             directory = child
-        directory.changes[parts[-1]] = body
+        self._change(directory, parts[-1], body)
 
     def remove(self, parts: Parts) -> None:
         """Let there be no file at these parts; directories that become empty go with it."""
@@ -292,13 +312,13 @@ class Tree:
             child = here.changes.get(name)
             if not isinstance(child, Dir):
                 child = self.enter(here, name) or Dir(_EMPTY)
-                here.changes[name] = child
+                self._change(here, name, child)
             way.append(child)
-        way[-1].changes[parts[-1]] = None
+        self._change(way[-1], parts[-1], None)
         for at in range(len(way) - 1, 0, -1):
             if not way[at].empty():
                 break
-            way[at - 1].changes[parts[at - 1]] = None
+            self._change(way[at - 1], parts[at - 1], None)
 
     def files(self, directory: Dir, prefix: Parts = ()) -> Iterator[tuple[Parts, Dir, bytes]]:
         """Walk all files at and below a directory, by name within each directory.
@@ -319,11 +339,12 @@ class Tree:
             stack.extend(reversed(below))
 
     def write(self, add: Sink) -> bytes:
-        """Hand every new blob and tree to `add` and return the root's id.
+        """Hand every new blob and tree to `add` and return the root's id. No savepoint outlives it.
 
         Args:
             add: takes a kind and a body, returns the object's id.
         """
+        self._undo = None
         order: list[tuple[Dir, Dir | None, bytes]] = []
         stack: list[tuple[Dir, Dir | None, bytes]] = [(self.root, None, b"")]
         while stack:

@@ -210,3 +210,24 @@ def test_a_full_cache_reads_again_and_answers_the_same(monkeypatch: pytest.Monke
         tree.put((b"d%d" % number, b"f"), b"x")
     tree.write(objects.add)
     assert paths_of(tree) == [b"d%d/f" % number for number in range(5)]
+
+
+def test_a_rollback_undoes_all_that_changed_since_the_savepoint_and_nothing_else() -> None:
+    objects = MemoryObjects()
+    tree = tree_of(objects)
+    tree.put((b"a", b"b", b"c"), b"1")
+    tree.put((b"d",), b"1")
+    kept = tree.write(objects.add)
+    tree.put((b"a", b"x"), b"2")
+    tree.savepoint()
+    tree.put((b"d",), b"3")
+    tree.remove((b"a", b"b", b"c"))
+    tree.put((b"a", b"b", b"e"), b"3")
+    tree.remove((b"a", b"x"))
+    tree.put((b"new", b"f"), b"3")
+    tree.rollback()
+    assert sorted(paths_of(tree)) == [b"a/b/c", b"a/x", b"d"]
+    tree.put((b"d",), b"4")
+    tree.rollback()
+    tree.remove((b"a", b"x"))
+    assert tree.write(objects.add) == kept
