@@ -67,6 +67,7 @@ def _operations(desk: Desk, state: State, now: Stamp, actor: Actor, fresh: list[
             continue
         if clocks.challenge_of(current, now.machine) is None:
             target = {"target": record["session"], "target_incarnation": record["incarnation"]}
+            target["renewal"] = current["renewal"]
             found.append(desk.callers.operation("session.challenge", actor, now, **target))
     return found
 

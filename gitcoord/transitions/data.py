@@ -5,7 +5,8 @@ and stored anew has a larger one. `expect_revision` 0 means that the key must be
 
 What a store or a deletion is over it also names by the id of that store (`replaces`). Where operations of another clone
 are replayed (see `merging`) revisions have changed and ids have not, so there the id alone decides: what was stored
-meanwhile is never silently laid over.
+meanwhile is never silently laid over. Two clones may have given one revision to two values of a key; of the one that
+is refused nobody may take the other's revision for its own, so the merge numbers that one anew (`renumber`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def _check_expected(operation: Operation, old: Datum | None) -> None:
 
 
 def _check_replaced(operation: Operation, old: Datum | None) -> None:
-    if operation["replaces"] == (None if old is None else old["store"]):
+    if operation.get("replaces") == (None if old is None else old["store"]):
         return
     how = "was deleted" if old is None else f"was stored anew by {old['stored_by']} at {old['stored_at']}"
     raise RevisionMismatch(
@@ -63,13 +64,20 @@ def store(state: State, operation: Operation) -> dict[str, Any]:
     return {}
 
 
+def renumber(state: State, scope: str, key: str, revision: int) -> None:
+    """Let a key's value stay as it is and have another revision, so that what was read elsewhere of it is not it."""
+    datum = state.datum(scope, key)
+    if datum is not None:
+        state.put_datum({**datum, "revision": revision})
+
+
 def delete(state: State, operation: Operation) -> dict[str, Any]:
     """`data.delete`: scope, key, expect_revision (or None), replaces (the id of the store that it deletes)."""
     old = state.datum(operation["scope"], operation["key"])
     _check_expected(operation, old)
     if old is None:
         raise NotFound(f"there is no {operation['key']!r} in {operation['scope']!r}", next="gitcoord data list SCOPE")
-    if "replaces" in operation:
+    if "replaces" in operation or operation["replayed"]:
         _check_replaced(operation, old)
     state.drop_datum(operation["scope"], operation["key"])
     return {}
@@ -80,7 +88,8 @@ def delete_scope(state: State, operation: Operation) -> dict[str, Any]:
     keys = state.keys(operation["scope"])
     if not keys:
         raise NotFound(f"there is no scope {operation['scope']!r}", next="gitcoord data scopes")
-    if operation.get("replaces") not in (None, contents(state, operation["scope"])):
+    over = operation.get("replaces")
+    if (over is not None or operation["replayed"]) and over != contents(state, operation["scope"]):
         raise RevisionMismatch(f"{operation['scope']!r} was stored into meanwhile", next="look at it again")
     for key in keys:
         state.drop_datum(operation["scope"], key)

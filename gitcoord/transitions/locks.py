@@ -98,7 +98,7 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
     ttl_s = operation["ttl_s"]
     lease_s = record["lease_s"] if ttl_s is None else max(record["lease_s"], ttl_s)
     record = cast("Session", {**record, "held": record["held"] + added, "lease_s": lease_s})
-    state.put_session(sessions.without_lost(record, {claim["key"] for claim in operation["claims"]}))
+    state.put_session(sessions.without_lost(record, {sessions.place(claim) for claim in operation["claims"]}))
     return {"granted": granted, "beside": warnings}
 
 
@@ -184,11 +184,11 @@ def release(state: State, operation: Operation) -> dict[str, Any]:
     """`lock.release`: claims. Each must be the session's own; one that it lost in a merge is only forgotten."""
     released: list[Lock] = []
     _check_named(operation["claims"])
-    lost = {one["key"] for one in cast("Session", state.session(operation["session"])).get("lost", [])}
+    lost = {sessions.place(one) for one in cast("Session", state.session(operation["session"])).get("lost", [])}
     for record in operation["claims"]:
         claim = claim_from(record)
         lock = state.lock(claim, operation["session"])
-        if lock is None and record["key"] in lost:
+        if lock is None and sessions.place(record) in lost:
             continue
         if lock is None:
             raise NotHolder(
@@ -197,7 +197,7 @@ def release(state: State, operation: Operation) -> dict[str, Any]:
         state.drop_lock(claim, operation["session"])
         released.append(lock)
     record_now = sessions.holding(cast("Session", state.session(operation["session"])), -len(released))
-    state.put_session(sessions.without_lost(record_now, {claim["key"] for claim in operation["claims"]}))
+    state.put_session(sessions.without_lost(record_now, {sessions.place(claim) for claim in operation["claims"]}))
     return {"released": released}
 
 

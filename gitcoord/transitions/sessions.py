@@ -203,8 +203,10 @@ def check_evidence(target: Session, evidence: dict[str, Any], operation: Operati
     kind, now = evidence["kind"], operation["clock"]
     same_machine = target["clock"]["machine"] == now["machine"]
     proof = target["proof"]
+    passed = clocks.elapsed_ms(target["clock"], now)
+    since = passed is not None and passed >= 0  # replayed, it may be older than what the session did last
     shown = {
-        "process-gone": same_machine and proof is not None and proof["boot"] == now["boot"],
+        "process-gone": same_machine and since and proof is not None and proof["boot"] == now["boot"],
         "lease-over": clocks.lease_is_over(target, now),
         "challenge": clocks.challenge_left_ms(target, now) == 0,
     }
@@ -226,12 +228,19 @@ def reap(state: State, operation: Operation) -> dict[str, Any]:
 
 
 def challenge(state: State, operation: Operation) -> dict[str, Any]:
-    """`session.challenge`: target, target_incarnation. Starts the clock against a session of another machine."""
+    """`session.challenge`: target, target_incarnation, renewal. Starts the clock against a session of another machine.
+
+    `renewal` is the target's last one that the challenger saw. Replayed, a challenge counts from its own time, so one
+    that was made against an older renewal, or does not say, would end a session that has renewed since.
+    """
     target = require(state, operation["target"], operation["target_incarnation"])
     if target["clock"]["machine"] == operation["clock"]["machine"]:
         raise BadRequest(
             f"session {target['session']} is of this machine; its own clock decides", next="gitcoord session list"
         )
+    seen = operation.get("renewal", None if operation["replayed"] else target["renewal"])
+    if seen != target["renewal"]:
+        raise Refused(f"session {target['session']} has renewed its lease since", next="gitcoord session list")
     if clocks.challenge_of(target, operation["clock"]["machine"]) is None:
         fresh = cast("Session", dict(target))
         made: Challenge = {"by": operation["session"], "clock": operation["clock"], "renewal": target["renewal"]}
@@ -254,14 +263,19 @@ def lose(state: State, session: str, incarnation: str, lost: list[Lost]) -> None
     record = state.session(session)
     if record is None or record["incarnation"] != incarnation or not lost:
         return
-    fresh = without_lost(record, {one["key"] for one in lost})
+    fresh = without_lost(record, {place(one) for one in lost})
     fresh["lost"] = [*fresh.get("lost", []), *lost][-_LOST_KEPT:]
     state.put_session(fresh)
 
 
-def without_lost(record: Session, keys: set[str]) -> Session:
+def place(claim: Any) -> tuple[bool, str]:
+    """Return where a recorded claim or lock lies: among the resources or not, and under which key."""
+    return claim["kind"] == "resource", claim["key"]
+
+
+def without_lost(record: Session, places: set[tuple[bool, str]]) -> Session:
     """Return a session that no longer counts these claims as lost: it asked for them anew, or let them go."""
-    left = [one for one in record.get("lost", []) if one["key"] not in keys]
+    left = [one for one in record.get("lost", []) if place(one) not in places]
     fresh = cast("Session", dict(record))
     fresh.pop("lost", None)
     if left:
