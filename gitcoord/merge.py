@@ -2,7 +2,9 @@
 
 `order(commit)` is the order of its first parent with its own operations behind it; `order(merge)` is the order of its
 first parent, and then what the order of its second parent has and the first's has not, by id, in the second's order.
-The first parents of a tip are therefore the agreed order, and `git log --first-parent refs/coord` reads it.
+The first parents of a tip are therefore the agreed order, and `git log --first-parent refs/coord` reads it. What that
+other order has and did refuse stays refused, and is put on record again: the merges among the first parents tell of
+every operation what became of it.
 
 The laws (see `tests/property/test_merge_laws.py`): equal tips give the same commit, whoever merges, and where a side
 has nothing that the other lacks there is nothing to merge; every operation of both sides is found in the history, and
@@ -18,10 +20,10 @@ import heapq
 from gitcoord import render
 from gitcoord.errors import IntegrityFault
 from gitcoord.log import Commit
-from gitcoord.model import ClockReading, Header, Operation
+from gitcoord.model import ClockReading, Header, Operation, Refusal
 from gitcoord.model_time import parse_time
 from gitcoord.state import State
-from gitcoord.transitions.merging import MERGE, Origin, replay
+from gitcoord.transitions.merging import MERGE, Missing, Origin, placed, replay
 from gitcoord.tree import Sink
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
@@ -41,7 +43,8 @@ if TYPE_CHECKING:
 
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-_OURS, _THEIRS, _BOTH = 1, 2, 3
+_OURS, _THEIRS = 1, 2
+_UNREPLAYED = (MERGE, "log.init")
 
 
 class Sides(NamedTuple):
@@ -71,13 +74,30 @@ def sides(log: Readable, ours: bytes, theirs: bytes) -> Sides:
     Raises:
         IntegrityFault: a commit's revision is not larger than its parents'.
     """
-    found = Sides(set(), set())
+    found = _apart(log, [ours, theirs])
+    return Sides(
+        {oid for oid, flags in found.items() if flags == _OURS},
+        {oid for oid, flags in found.items() if flags == _THEIRS},
+    )
+
+
+def _apart(log: Readable, tips: list[bytes]) -> dict[bytes, int]:
+    """Return the commits that are behind some of these tips and not behind all, each with one bit for each tip."""
+    everybody = (1 << len(tips)) - 1
     flags: dict[bytes, int] = {}
     queue: list[tuple[int, bytes]] = []
-    unmet = 0  # how many in the queue are behind one tip only
+    unmet = 0  # how many in the queue are not behind all tips
 
     def reach(oid: bytes, flag: int, below: int | None) -> None:
         nonlocal unmet
+        revision = log.commit(oid).revision
+        if below is not None and revision >= below:
+            # Nothing else makes sure that a commit's turn comes after all of its children's.
+            raise IntegrityFault(
+                f"commit {oid.hex()} has revision {revision}, and a child of it {below}",
+                next="gitcoord doctor",
+                commit=oid.hex(),
+            )
         known = flags.get(oid, 0)
         if known | flag == known:
             return
@@ -91,20 +111,18 @@ def sides(log: Readable, ours: bytes, theirs: bytes) -> Sides:
         if not known:
             heapq.heappush(queue, (-revision, oid))
         flags[oid] = known | flag
-        unmet += (flags[oid] != _BOTH) - (known not in (0, _BOTH))
+        unmet += (flags[oid] != everybody) - (known not in (0, everybody))
 
-    reach(ours, _OURS, None)
-    reach(theirs, _THEIRS, None)
+    for number, tip in enumerate(tips):
+        reach(tip, 1 << number, None)
     while unmet:
         _, oid = heapq.heappop(queue)
         flag = flags[oid]
-        unmet -= flag != _BOTH
-        if flag != _BOTH:
-            (found.ours if flag == _OURS else found.theirs).add(oid)
+        unmet -= flag != everybody
         commit = log.commit(oid)
         for parent in commit.parents:
             reach(parent, flag, commit.revision)
-    return found
+    return {oid: flag for oid, flag in flags.items() if flag != everybody}
 
 
 def first_parents(log: Readable, tip: bytes, within: set[bytes]) -> list[bytes]:
@@ -118,34 +136,65 @@ def first_parents(log: Readable, tip: bytes, within: set[bytes]) -> list[bytes]:
     return found[::-1]
 
 
-def missing(log: Readable, ours: bytes, theirs: bytes) -> list[Operation]:
-    """Return the operations that are in effect in the order of `theirs` and not in the order of `ours`, in theirs.
+def missing(log: Readable, ours: bytes, theirs: bytes) -> Missing:
+    """Return what the order of `theirs` has and the order of `ours` has not, in their order.
 
-    What a merge on their side refused stays refused: it is on record there, and is not among them.
+    What a merge on their side refused is among it, with the refusal: it stays refused, and nothing else tells of it
+    should that merge never be seen.
 
     Raises:
-        IntegrityFault: a commit cannot be read.
+        IntegrityFault: a commit cannot be read, or contradicts the others.
     """
     apart = sides(log, ours, theirs)
-    known = {operation["id"] for oid in apart.ours for operation in operations_of(log, oid)}
-    chain = [operations_of(log, oid) for oid in first_parents(log, theirs, apart.theirs)]
+    # An operation may have been done in two clones (the answer to a push was lost, and it was tried again). What both
+    # tips have behind them cannot hold one of theirs again unless their side began, or was joined, at several places.
+    began = {parent for oid in apart.theirs for parent in log.commit(oid).parents} - apart.theirs
+    elsewhere = apart.ours.union(_apart(log, sorted(began)) if len(began) > 1 else ())
+    known = {operation["id"] for oid in elsewhere for operation in operations_of(log, oid)}
     bodies: dict[str, Operation] = {}
-    if any(is_merge(operations) for operations in chain):
-        bodies = {op["id"]: op for oid in apart.theirs for op in operations_of(log, oid) if op["type"] != MERGE}
+    for oid in sorted(apart.theirs, key=lambda oid: (log.commit(oid).revision, oid)):
+        for operation in operations_of(log, oid):
+            if operation["type"] not in _UNREPLAYED and operation["id"] not in known:
+                bodies.setdefault(operation["id"], operation)
     found: dict[str, Operation] = {}
-    for operations in chain:
-        placed = operations
-        if is_merge(operations):
-            placed = [bodies[done] for done in operations[0]["replayed"] if done in bodies]
-        for operation in placed:
-            if operation["id"] not in known and operation["type"] != "log.init":
-                found.setdefault(operation["id"], operation)
-    return list(found.values())
+    refused: dict[str, Refusal] = {}
+    for oid in first_parents(log, theirs, apart.theirs):
+        operations = operations_of(log, oid)
+        order = placed(operations[0]) if is_merge(operations) else [(operation["id"], None) for operation in operations]
+        for one, refusal in order:
+            if one in bodies and one not in found:
+                found[one] = bodies[one]
+                if refusal is not None:
+                    refused[one] = refusal
+    lost = bodies.keys() - found.keys()
+    if lost:
+        raise IntegrityFault(
+            f"operation {min(lost)} lies behind {theirs.hex()}, and no merge on the way replayed or refused it",
+            next="gitcoord doctor",
+            commit=theirs.hex(),
+        )
+    return Missing(list(found.values()), refused)
 
 
 def operations_of(log: Readable, oid: bytes) -> list[Operation]:
-    """Return the operations that a commit itself records; of a merge, its own one."""
-    return log.state_at(oid).header["operations"]
+    """Return the operations that a commit itself records; of a merge, its own one.
+
+    Raises:
+        IntegrityFault: it cannot be read, or its parents, its message and its header contradict each other.
+    """
+    header, commit = log.state_at(oid).header, log.commit(oid)
+    operations = header["operations"]
+    alone = len(operations) == 1
+    parents = {"log.init": 0, MERGE: 2}.get(operations[0]["type"], 1)
+    sound = all(operation["type"] not in _UNREPLAYED for operation in operations[1:]) and (alone or parents == 1)
+    if not sound or len(commit.parents) != parents or header["revision"] != commit.revision:
+        raise IntegrityFault(
+            f"commit {oid.hex()} has {len(commit.parents)} parents and revision {commit.revision}, and records a "
+            f"{operations[0]['type']} as revision {header['revision']}",
+            next="gitcoord verify",
+            commit=oid.hex(),
+        )
+    return operations
 
 
 def is_merge(operations: list[Operation]) -> bool:
@@ -168,15 +217,15 @@ def merged(
     Raises:
         IntegrityFault: something that had to be read cannot be, or the two are of different logs.
     """
-    operations = missing(log, ours, theirs)
-    if not operations and restores is None:
-        return None
     mine, other = log.state_at(ours), log.state_at(theirs).header
     if mine.header["repository"] != other["repository"] and adopts is None:
         raise IntegrityFault(
             f"the two tips are of different logs: {mine.header['repository']} and {other['repository']}",
             next="gitcoord sync --adopt",
         )
+    lacking = missing(log, ours, theirs)
+    if ours == theirs or (not lacking.operations and restores is None):
+        return None
     origin = Origin(
         _id_of(ours, theirs, restores, adopts),
         _time_of(mine.header, other),
@@ -184,7 +233,7 @@ def merged(
         restores,
         adopts,
     )
-    return Merge((ours, theirs), replay(mine, origin, operations))
+    return Merge((ours, theirs), replay(mine, origin, lacking))
 
 
 def write(merge: Merge, add: Sink) -> Commit:

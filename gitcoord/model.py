@@ -59,6 +59,19 @@ class Lost(TypedDict):
     why: str
 
 
+class Refusal(TypedDict):
+    """An operation that a merge refused: what it was, why, and after how many of the replayed ones it stood."""
+
+    id: str
+    type: str
+    session: str
+    incarnation: str
+    claims: list[dict[str, Any]]
+    code: str
+    message: str
+    after: int
+
+
 class Session(TypedDict):
     """One agent or person at work, as `sessions/<id>.json` holds it."""
 

@@ -205,6 +205,15 @@ def shown(text: str) -> str:
     return f"'{cut}'" if cut.isprintable() else ascii(cut)
 
 
+def is_session_id(text: str) -> bool:
+    """Tell whether the text can be a session id."""
+    try:
+        check_session_id(text)
+    except InvalidName:
+        return False
+    return True
+
+
 def check_session_id(text: str) -> str:
     """Return the text if it can be a session id.
 

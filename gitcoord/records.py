@@ -32,6 +32,15 @@ _SHAPES: dict[str, dict[str, type | tuple[type, ...]]] = {
 }  # fmt: skip
 _AUTHOR_SHAPE: dict[str, type | tuple[type, ...]] = {"name": str, "email": str}
 _LOST_SHAPE: dict[str, type | tuple[type, ...]] = dict.fromkeys(("path", "key", "kind", "grant", "why"), str)
+_MERGE_SHAPE: dict[str, type | tuple[type, ...]] = {
+    "replayed": list, "refused": list, "restores": (str, type(None)), "adopts": (str, type(None)),
+}  # fmt: skip
+_REFUSAL_SHAPE: dict[str, type | tuple[type, ...]] = {
+    "id": str, "type": str, "session": str, "incarnation": str, "claims": list, "code": str, "message": str,
+    "after": int,
+}  # fmt: skip
+_CLAIM_SHAPE: dict[str, type | tuple[type, ...]] = {"path": str, "key": str, "kind": str}
+_ID_LIMIT = 64
 _CASES = ("sensitive", "insensitive")
 _CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
 
@@ -124,9 +133,36 @@ def _is_clock(value: Any) -> bool:
     return True
 
 
+def _is_id(value: Any) -> bool:
+    """Tell whether a value can be an operation's id: a word that is one wherever a message shows it."""
+    return isinstance(value, str) and len(value) <= _ID_LIMIT and value.isascii() and value.isalnum()
+
+
+def _is_refusal(value: Any) -> bool:
+    return (
+        _fits(value, _REFUSAL_SHAPE)
+        and _is_id(value["id"])
+        and names.is_session_id(value["session"])
+        and value["type"].isascii()
+        and value["type"].isprintable()
+        and all(_fits(one, _CLAIM_SHAPE) for one in value["claims"])
+    )
+
+
+def _is_merge(value: dict[str, Any]) -> bool:
+    """Tell whether a merge says what it replayed and refused in the form that the next merge reads."""
+    return (
+        _fits(value, _MERGE_SHAPE)
+        and all(_is_id(one) for one in value["replayed"])
+        and all(_is_refusal(one) for one in value["refused"])
+    )
+
+
 def _is_operation(value: Any) -> bool:
     return (
         _fits(value, {"id": str, "type": str})
+        and _is_id(value["id"])
+        and (value["type"] != "log.merge" or _is_merge(value))
         and _is_clock(value.get("clock"))
         and _fits(value.get("author"), _AUTHOR_SHAPE)
     )

@@ -20,6 +20,7 @@ from gitcoord.values import Any
 _SUBJECT = 100
 _PATHS = 100
 _NAME = 100
+_REVISION_DIGITS = 20
 
 
 def visible(text: str) -> str:
@@ -229,4 +230,4 @@ def parse_commit(oid: bytes, body: bytes) -> tuple[bytes, list[bytes], int]:
         raise ObjectDamaged(f"object {oid.hex()} is not a commit", next="gitcoord doctor")
     at = text.rfind(b"\nCoord-Rev: ")
     digits = text[at + 12 :].split(b"\n", 1)[0] if at >= 0 else b""
-    return tree, parents, int(digits) if digits.isdigit() else 0
+    return tree, parents, int(digits) if digits.isdigit() and len(digits) < _REVISION_DIGITS else 0

@@ -20,16 +20,16 @@ Sources: D. B. Terry et al., "Managing Update Conflicts in Bayou, a Weakly Conne
 from __future__ import annotations
 
 from gitcoord.errors import BadRequest, Refused
-from gitcoord.model import FORMAT, RULES, ClockReading, Lost, Operation
+from gitcoord.model import FORMAT, RULES, ClockReading, Lost, Operation, Refusal
 from gitcoord.state import State
-from gitcoord.transitions import apply, sessions
-from gitcoord.values import Any, NamedTuple
+from gitcoord.transitions import apply, data, sessions, shapes
+from gitcoord.values import NamedTuple
 
 MERGE = "log.merge"
 AUTHOR = {"name": "gitcoord", "email": "merge@gitcoord.invalid"}
 
 # What nobody counts on in particular: a refusal of these is on record, and no session is told of it.
-_UNTOLD = frozenset({"lock.release", "session.end", "session.renew", "session.resume", "session.challenge"})
+UNTOLD = frozenset({"lock.release", "session.end", "session.renew", "session.resume", "session.challenge"})
 _WHAT = {
     "lock.acquire": "your lock on {paths}",
     "lock.break": "your breaking of {paths}",
@@ -58,13 +58,28 @@ class Origin(NamedTuple):
     adopts: str | None = None
 
 
-def replay(state: State, origin: Origin, operations: list[Operation]) -> State:
+class Missing(NamedTuple):
+    """What one tip's order has and another's has not.
+
+    Attributes:
+        operations: in the order of the tip that has them.
+        refused: which of them a merge on that tip's side refused, by id, as it put it on record.
+    """
+
+    operations: list[Operation]
+    refused: dict[str, Refusal]
+
+
+def replay(state: State, origin: Origin, missing: Missing) -> State:
     """Return the state of a merge.
+
+    What the other side had refused is not judged again: it is put on record here too, and its session is told, for it
+    may be that nobody ever saw the merge that refused it.
 
     Args:
         state: the first parent's; not changed.
         origin: what follows from the parents.
-        operations: what the first parent's order lacks of the second's, in the second's order.
+        missing: what the first parent's order lacks of the second's.
 
     Raises:
         UnsupportedFormat: an operation of a kind that these rules do not know.
@@ -72,18 +87,20 @@ def replay(state: State, origin: Origin, operations: list[Operation]) -> State:
     """
     repository = state.header["repository"]
     done: list[str] = []
-    refused: list[dict[str, Any]] = []
+    refused: list[Refusal] = []
     work = state.fork()
-    for operation in operations:
-        attempt = work.fork()
-        try:
-            apply(attempt, operation, origin.revision, replayed=True)
-        except (Refused, BadRequest) as refusal:
-            refused.append(_refusal(operation, refusal))
-            _tell(work, operation, refusal)
-        else:
-            work = attempt
+    for operation in missing.operations:
+        shapes.check(operation)
+        refusal = missing.refused.get(operation["id"])
+        if refusal is None:
+            refusal = _judged(work, operation, origin.revision)
+        if refusal is None:
             done.append(operation["id"])
+        else:
+            refused.append({**refusal, "after": len(done)})
+            if operation["type"] == "data.store":
+                data.renumber(work, operation["scope"], operation["key"], origin.revision)
+            _tell(work, operation, refusal["message"])
     merge: Operation = {
         "id": origin.id,
         "type": MERGE,
@@ -104,39 +121,66 @@ def replay(state: State, origin: Origin, operations: list[Operation]) -> State:
     return work
 
 
-def _refusal(operation: Operation, refusal: Refused | BadRequest) -> dict[str, Any]:
-    return {
-        "id": operation["id"],
-        "type": operation["type"],
-        "session": operation.get("session", ""),
-        "incarnation": operation.get("incarnation", ""),
-        "claims": operation.get("claims", []),
-        "code": refusal.code,
-        "message": refusal.message,
-    }
+def placed(merge: Operation) -> list[tuple[str, Refusal | None]]:
+    """Return the ids that a merge put behind its first parent's order, in order; those that it refused with why."""
+    found: list[tuple[str, Refusal | None]] = [(done, None) for done in merge["replayed"]]
+    for refusal in reversed(merge["refused"]):
+        found.insert(max(0, refusal["after"]), (refusal["id"], refusal))
+    return found
 
 
-def _tell(state: State, operation: Operation, refusal: Refused | BadRequest) -> None:
+def _judged(state: State, operation: Operation, revision: int) -> Refusal | None:
+    """Let an operation take effect, or leave the state as it was and return why not."""
+    state.savepoint()
+    try:
+        apply(state, operation, revision, replayed=True)
+    except (Refused, BadRequest) as refused:
+        state.rollback()
+        return {
+            "id": operation["id"],
+            "type": operation["type"],
+            "session": operation.get("session", ""),
+            "incarnation": operation.get("incarnation", ""),
+            "claims": operation.get("claims", []),
+            "code": refused.code,
+            "message": refused.message,
+            "after": 0,
+        }
+    return None
+
+
+def _tell(state: State, operation: Operation, why: str) -> None:
     """Leave word with the session whose operation is refused, and a note of the locks that it counted on."""
     session, incarnation = operation.get("session", ""), operation.get("incarnation", "")
     record = state.session(session) if session else None
-    if operation["type"] in _UNTOLD or record is None or record["incarnation"] != incarnation:
+    if operation["type"] in UNTOLD or record is None or record["incarnation"] != incarnation:
         return
     what = described(operation)
-    text = f"{what} of {operation['clock']['time']}, made without the remote, is refused after all: {refusal.message}"
+    text = f"{what} of {operation['clock']['time']}, made without the remote, is refused after all: {why}"
     sessions.tell(state, session, operation["id"], text, held=0)
     if operation["type"] == "lock.acquire":
-        sessions.lose(state, session, incarnation, _lost(state, operation, refusal.message))
+        sessions.lose(state, session, incarnation, _lost(state, operation, why))
 
 
 def _lost(state: State, operation: Operation, why: str) -> list[Lost]:
     from gitcoord.transitions.locks import claim_from
 
-    return [
-        {"path": claim["path"], "key": claim["key"], "kind": claim["kind"], "grant": operation["id"], "why": why}
-        for claim in operation["claims"]
-        if state.lock(claim_from(claim), operation["session"]) is None
-    ]
+    found: list[Lost] = []
+    for claim in operation["claims"]:
+        try:
+            held = state.lock(claim_from(claim), operation["session"])
+        except BadRequest:
+            continue  # what is no claim was never counted on
+        if held is None:
+            lost: Lost = {
+                "path": claim["path"],
+                "key": claim["key"],
+                "kind": claim["kind"],
+                "grant": operation["id"],
+                "why": why,
+            }
+            found.append(lost)
+    return found
 
 
 def described(operation: Operation) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 from gitcoord.errors import CoordError
 from gitcoord.model import Operation
+from gitcoord.transitions.data import contents
 from gitcoord.transitions.locks import claim_record
 from support.clock import ManualClock
-from support.ledger import Ledger, claims_of
+from support.ledger import NAMED, Ledger, claims_of
 
 SESSIONS = ("s0", "s1", "s2", "far")
 PATHS = ("a", "a/b", "a/b/c", "a/d", "e", "e/f", "a/", ".", "*", "a/*", "**/c", "e*/f")
@@ -117,7 +118,13 @@ class History:
             others = [{"session": other, "incarnation": incarnation}] if two % 2 else []
             return {"lease_s": (None, 300)[two % 2], "intent": None, "others": others}
         target = {"target": other, "target_incarnation": incarnation}
-        return {"reap": {**target, "evidence": self._evidence(other, two)}, "challenge": target, "end": {}}[kind]
+        record = self.ledger.state.session(other)
+        seen = "nothing" if record is None else record["renewal"]
+        return {
+            "reap": {**target, "evidence": self._evidence(other, two)},
+            "challenge": {**target, "renewal": seen},
+            "end": {},
+        }[kind]
 
     def _datum(self, kind: str, one: int, two: int) -> dict[str, Any]:
         scope, key = SCOPES[one % len(SCOPES)], KEYS[two % len(KEYS)]
@@ -125,13 +132,11 @@ class History:
             scope = next(iter(self.ledger.state.scopes()), scope)
             key = next(iter(self.ledger.state.keys(scope)), key)
         if kind == "delete_scope":
-            return {"scope": scope}
+            return {"scope": scope, "replaces": contents(self.ledger.state, scope)}
         fields = {"scope": scope, "key": key, "expect_revision": (None, None, 0, self.ledger.revision)[one % 4]}
-        if kind == "delete":
-            return fields
         old = self.ledger.state.datum(scope, key) if key else None
-        value = VALUES[(one + two) % len(VALUES)]
-        return {**fields, "value": value, "replaces": None if old is None else old["store"]}
+        fields["replaces"] = None if old is None else old["store"]
+        return fields if kind == "delete" else {**fields, "value": VALUES[(one + two) % len(VALUES)]}
 
     def _lock(self, kind: str, session: str, one: int, two: int) -> tuple[str, dict[str, Any]]:
         other = SESSIONS[one % len(SESSIONS)]
@@ -162,7 +167,7 @@ class History:
         found = [lock for lock in self.ledger.state.locks() if lock["session"] == session]
         found = [lock for lock in found if lock["term"] is not None or not timed]
         chosen = [lock for number, lock in enumerate(found) if (number + one) % (1 + two % 3) == 0]
-        return [{field: lock[field] for field in ("path", "key", "kind", "session", "token")} for lock in chosen]
+        return [{field: lock[field] for field in NAMED} for lock in chosen]
 
     def _evidence(self, target: str, number: int) -> dict[str, str]:
         """Return evidence against a session: often what may well fit, else any kind, or none that there is."""

@@ -16,6 +16,9 @@ from gitcoord.transitions.locks import claim_record
 from gitcoord.tree import NodeCache
 from support.clock import ManualClock
 
+NAMED = ("path", "key", "kind", "session", "token", "grant")
+"""How breaks and expiries name a lock."""
+
 AUTHOR = {"name": "Ada Test", "email": "ada@example.invalid"}
 
 
@@ -204,7 +207,7 @@ class Ledger:
         made: list[dict[str, Any]] = []
         for name in names:
             lock = self.lock_of(holder, name, resource=resource)
-            made.append({field: lock[field] for field in ("path", "key", "kind", "session", "token")})
+            made.append({field: lock[field] for field in NAMED})
         return made
 
     def store(self, session: str, scope: str, key: str, value: Any, expect_revision: int | None = None) -> Facts:
