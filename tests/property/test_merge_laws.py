@@ -205,16 +205,24 @@ ODD: list[Any] = [
 ]
 
 
+def holds_others(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def keys_of(value: Any) -> list[Any]:
+    return list(range(len(value))) if isinstance(value, list) else sorted(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
 def spoil(operation: Any, way: list[int], odd: Any) -> None:
     """Change one field of an operation, or one deep in it; `...` takes it away."""
     here: Any = operation
     for at, choice in enumerate(way):
-        keys: list[Any] = list(range(len(here))) if type(here) is list else sorted(here)
+        keys = keys_of(here)
         if not keys:
             return
         key = keys[choice % len(keys)]
         inner: Any = here[key]
-        if at < len(way) - 1 and type(inner) in (dict, list):
+        if at < len(way) - 1 and holds_others(inner):
             here = inner
             continue
         if odd is ...:
