@@ -142,7 +142,7 @@ def _is_refusal(value: Any) -> bool:
     return (
         _fits(value, _REFUSAL_SHAPE)
         and _is_id(value["id"])
-        and names.is_session_id(value["session"])
+        and (value["session"] == "" or names.is_session_id(value["session"]))
         and value["type"].isascii()
         and value["type"].isprintable()
         and all(_fits(one, _CLAIM_SHAPE) for one in value["claims"])

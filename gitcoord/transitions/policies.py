@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitcoord.errors import BadRequest
+from gitcoord.errors import BadRequest, Refused
 from gitcoord.model import Confirms, Operation
 from gitcoord.state import State
 from gitcoord.values import Any
@@ -17,5 +17,7 @@ def share(state: State, operation: Operation) -> dict[str, Any]:
         if type(text) is not str or not text.isprintable() or len(text.encode()) > _TEXT_BYTES:
             raise BadRequest(f"the {field} must be printable text of at most {_TEXT_BYTES} bytes")
     policy = state.policy
+    if operation["replayed"] and "confirms" in policy:
+        raise Refused(f"the log names its remote already: {policy['confirms']['remote']}")
     state.policy = {**policy, "version": policy["version"] + 1, "confirms": named}
     return {}

@@ -363,6 +363,9 @@ class BrokenDesks:
     async def opened(self) -> Any:
         return BrokenDesk()
 
+    async def found(self) -> Any:
+        return BrokenDesk()
+
     async def observe(self, caller: Caller) -> Any:
         return await self.open(caller)
 

@@ -16,8 +16,8 @@ from gitcoord.paths import overlaps
 from gitcoord.state import State, claim_of
 from gitcoord.transitions.merging import UNTOLD
 from support.branches import Branch, Dag
-from support.parted import MOVES, Clones, Move, conflicts, miscounted
 from support.history import KINDS, LITERAL, Step
+from support.parted import MOVES, Clones, Move, conflicts, miscounted
 
 FAST = settings(
     max_examples=40,
