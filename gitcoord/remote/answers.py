@@ -1,4 +1,4 @@
-"""What git's words about a push or a look mean. Pure: exit status, `--porcelain` lines and git's own event log go in.
+"""What git's words about a push or a look mean. Pure: exit status, `--porcelain` lines and git's own trace go in.
 
 Translated texts decide nothing: git is run in the C locale, and what it does not say clearly counts as the worse case.
 """
@@ -35,6 +35,7 @@ _STALE = (
 _UNREPORTED = ("remote failed to report status", "expecting report")
 # A server that answers the request itself with one of these has not handed it to git.
 _REFUSED_REQUEST = re.compile(rb"^error: RPC failed; HTTP (?:401|403|404|405|411|413|415)\b", re.MULTILINE)
+_HELPER = re.compile(rb"\bgit[ -]'?remote-([A-Za-z0-9+_-]+)")
 _HELPERS_OF_GIT = frozenset({"http", "https", "ftp", "ftps", "fd", "ext"})
 # Three lines that follow every failure of a connection, and say less than what stands before them.
 _BOILERPLATE = frozenset(
@@ -113,29 +114,18 @@ def _line_of(out: bytes, ref: str) -> tuple[str, str]:
     return "", ""
 
 
-def nothing_was_sent(events: bytes) -> bool:
-    """Tell from git's event log (trace2) that no pack was begun, so that the remote cannot have changed anything.
+def nothing_was_sent(commands: bytes) -> bool:
+    """Tell from git's own record of its commands that no pack was begun, so that the remote cannot have changed a ref.
 
     git starts `pack-objects` after it has connected, signed in and read what the remote has; receive-pack needs that
     pack, be it an empty one. A foreign remote helper may send by other means: then nothing is certain.
-    """
-    import json
 
-    if not events:
+    Args:
+        commands: what git wrote for `GIT_TRACE`; its wording does not matter, only the names of programs in it.
+    """
+    if not commands or b"pack-objects" in commands:
         return False
-    for line in events.split(b"\n"):
-        if b'"child_start"' not in line:
-            continue
-        try:
-            words = json.loads(line).get("argv", [])
-        except ValueError:
-            return False
-        if any(word in {"pack-objects", "git-pack-objects"} for word in words[:2]):
-            return False
-        helper = next((word for word in words[:2] if word.removeprefix("git-").startswith("remote-")), "")
-        if helper and helper.removeprefix("git-").removeprefix("remote-") not in _HELPERS_OF_GIT:
-            return False
-    return True
+    return all(found[1].decode() in _HELPERS_OF_GIT for found in _HELPER.finditer(commands))
 
 
 def remote_words(err: bytes) -> str:

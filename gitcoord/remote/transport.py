@@ -275,31 +275,31 @@ class Transport:
         lease = f"--force-with-lease={self.ref}:{'' if expected is None else expected.hex()}"
         words = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", lease]
         words += ["--no-force-if-includes", "--progress", _OWN_NAME, f"{new.hex()}:{self.ref}"]
-        events = self._events_path()
+        trace = self._trace_path()
         try:
-            ran = self._git("push", *words, limit_s=self.limit_s * _PATIENCE, own=True, events=events)
+            ran = self._git("push", *words, limit_s=self.limit_s * _PATIENCE, own=True, trace=trace)
             said = judge_push(ran.status, ran.out, ran.err, self.ref)
             if said is not None:
                 return said
-            if nothing_was_sent(_read_events(events)):
+            if nothing_was_sent(_read_if_there(trace)):
                 raise self._unreachable(ran)
         finally:
-            remove(events)
+            remove(trace)
         return Push("unknown", self._late() if ran.status is None else git_words(ran.err))
 
-    def _events_path(self) -> str:
+    def _trace_path(self) -> str:
         return os.path.join(self._repository.runtime, "tmp", f"push-{os.getpid()}-{os.urandom(8).hex()}")
 
     # -- git
 
-    def _git(self, *words: str, limit_s: float, own: bool = False, events: str | None = None) -> Ran:
+    def _git(self, *words: str, limit_s: float, own: bool = False, trace: str | None = None) -> Ran:
         """Run git on the clone, the remote standing under gitcoord's own name."""
         found = self._configured()
         copied = [(f"remote.{_OWN_NAME}.{key}", value) for key, value in found.settings if key not in _NOT_COPIED]
         objects = f"{self._repository.runtime}/objects", f"{self._repository.common_dir}/objects"
         env = config.git_environment(config.environment(), entries=copied, objects=objects if own else None)
-        if events is not None:
-            env["GIT_TRACE2_EVENT"] = events
+        if trace is not None:
+            env["GIT_TRACE"] = trace
         if words[0] == "fetch":
             # The log is whole in a shallow clone too: where the user's branches are cut is not the remote's business.
             env["GIT_SHALLOW_FILE"] = ""
@@ -327,7 +327,7 @@ class Transport:
         )
 
 
-def _read_events(path: str) -> bytes:
+def _read_if_there(path: str) -> bytes:
     try:
         return read_whole(path)
     except FileNotFoundError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from gitcoord.remote.answers import (
@@ -114,17 +112,19 @@ def test_tips_are_those_of_the_exact_names() -> None:
     assert parse_tips(b"", frozenset({REF})) == {}
 
 
-def events(*commands: list[str]) -> bytes:
-    lines = [{"event": "version"}, *({"event": "child_start", "argv": command} for command in commands)]
-    return b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines)
+def record(*commands: str) -> bytes:
+    lines = ["trace: built-in: git push origin x:y", *(f"trace: run_command: {command}" for command in commands)]
+    return b"".join(f"10:39:21.631742 run-command.c:655       {line}\n".encode() for line in lines)
 
 
 def test_nothing_was_sent_before_a_pack_was_begun() -> None:
-    assert nothing_was_sent(events())
-    assert nothing_was_sent(events(["git", "remote-https", "origin", "https://c.d"], ["git", "send-pack"]))
-    assert nothing_was_sent(events(["ssh", "host", "git-receive-pack 'x'"]))
-    assert not nothing_was_sent(events(["git-receive-pack 'x'"], ["git", "pack-objects", "--stdout"]))
-    assert not nothing_was_sent(events(["pack-objects", "--stdout"]))
-    assert not nothing_was_sent(events(["git", "remote-s3", "origin", "s3://c"])), "who knows what it sends"
-    assert not nothing_was_sent(b""), "without a log of events nothing is known"
-    assert not nothing_was_sent(events()[:-1] + b'\n{"event":"child_start","argv":["git"'), "cut short"
+    assert nothing_was_sent(record())
+    assert nothing_was_sent(record("git remote-https origin https://c.d", "git send-pack --stateless-rpc"))
+    assert nothing_was_sent(
+        record("git-remote-http origin http://c.d", "unset GIT_PREFIX; ssh host 'git-receive-pack x'")
+    )
+    assert not nothing_was_sent(record("'git-receive-pack x'", "git pack-objects --stdout"))
+    assert not nothing_was_sent(record("/usr/lib/git-core/git-pack-objects --stdout"))
+    assert not nothing_was_sent(record("git remote-s3 origin s3://c")), "who knows what it sends"
+    assert not nothing_was_sent(record("git-remote-codecommit origin codecommit://c"))
+    assert not nothing_was_sent(b""), "without a record nothing is known"
