@@ -8,6 +8,7 @@ a stored value may hold them, and Python's shortest round-trip form is what both
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from gitcoord.errors import InvalidValue, TooLarge, UnreadableRecord
 from gitcoord.values import Any, cast
@@ -16,6 +17,7 @@ _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
 
 _quoted = json.encoder.encode_basestring
+_PLAIN: dict[type[Any], Callable[[Any], str]] = {str: _quoted, int: str, type(None): lambda _: "null"}
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
 
@@ -32,18 +34,20 @@ def dumps(value: Any) -> bytes:
 
 
 def _render(value: Any, level: int) -> str:
-    kind = cast("type[Any]", type(value))
-    if kind is str:
-        return _quoted(value)
-    if kind is int:
-        return str(value)
-    if value is None:
-        return "null"
+    plain = _PLAIN.get(cast("type[Any]", type(value)))
+    if plain is not None:
+        return plain(value)
     if level < _BROKEN_LEVELS and value:
         inner = " " * (level + 1)
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
-            rows = [f"{inner}{_quoted(key)}: {_render(members[key], level + 1)}" for key in sorted(members)]
+            rows: list[str] = []
+            for key in sorted(members):
+                member = members[key]
+                plain = _PLAIN.get(cast("type[Any]", type(member)))
+                # Most members are plain: a call for each would be most of the time that a record takes.
+                text = _render(member, level + 1) if plain is None else plain(member)
+                rows.append(f"{inner}{_quoted(key)}: {text}")
             return "{\n" + ",\n".join(rows) + "\n" + " " * level + "}"
         if isinstance(value, list):
             rows = [inner + _render(item, level + 1) for item in cast("list[Any]", value)]

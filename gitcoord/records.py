@@ -9,7 +9,7 @@ from gitcoord import canonical, names
 from gitcoord.errors import IntegrityFault, UnreadableRecord
 from gitcoord.model import DEFAULT_LIMITS
 from gitcoord.model_time import parse_time
-from gitcoord.tree import Entry, Parts, Tree
+from gitcoord.tree import Draft, Entry, Parts, Tree
 from gitcoord.values import Any, cast
 
 _RECORD_BYTES = 500
@@ -58,12 +58,14 @@ class Records:
         self._by_body: dict[bytes, dict[str, Any]] = {}
         self._kept_bytes = self._fresh_bytes = 0
 
-    def read(self, tree: Tree, found: bytes | Entry, kind: str, where: Parts) -> dict[str, Any]:
+    def read(self, tree: Tree, found: bytes | Draft | Entry, kind: str, where: Parts) -> dict[str, Any]:
         """Return the record behind what the tree found.
 
         Raises:
             UnreadableRecord: not JSON, or not of this kind's shape.
         """
+        if isinstance(found, Draft):
+            return found.value
         if isinstance(found, bytes):
             fresh = self._by_body.get(found)
             return _checked(canonical.loads(found, shown(where)), kind, where) if fresh is None else fresh
@@ -83,8 +85,11 @@ class Records:
             self._by_oid, self._kept_bytes = {}, 0
         self._by_oid[oid] = record
 
-    def note(self, record: Any) -> bytes:
-        """Return the canonical bytes of a record that a rule made, and remember what they say."""
+    def note(self, record: Any) -> Draft:
+        """Return what stands for a record that a rule made; its canonical bytes are made when it is written."""
+        return Draft(record, self._encoded)
+
+    def _encoded(self, record: Any) -> bytes:
         body = canonical.dumps(record)
         self._fresh_bytes += len(body) + _RECORD_BYTES
         if self._fresh_bytes > _KEPT_BYTES:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from gitcoord.errors import ObjectDamaged
-from gitcoord.values import NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 
 Reader = Callable[[bytes], tuple[bytes, bytes]]
 Sink = Callable[[bytes, bytes], bytes]
@@ -26,6 +27,7 @@ Parts = tuple[bytes, ...]
 BLOB = b"100644"
 TREE = b"40000"
 _CACHE_BYTES = 48 * 1024 * 1024
+_new = cast("Any", tuple).__new__
 _ENTRY = {size: rb"(100644|40000) ([^/\0]+)\0(.{%d})" % size for size in (20, 32)}
 
 
@@ -65,15 +67,17 @@ class Node:
             ValueError: the bytes are not a tree.
         """
         rows = re.findall(_ENTRY[oid_size], raw, re.DOTALL)
-        if sum(len(mode) + len(name) for mode, name, _ in rows) + len(rows) * (oid_size + 2) != len(raw):
+        # Three texts a row, and a blank and a NUL between them.
+        if sum(map(len, chain.from_iterable(rows))) + 2 * len(rows) != len(raw):
             raise ValueError("not a tree object")
-        return cls(raw, {name: Entry(mode, oid) for mode, name, oid in rows})
+        # Thousands of entries are made for each one that is looked at: the tuple's own constructor is the quickest.
+        return cls(raw, {name: _new(Entry, (mode, oid)) for mode, name, oid in rows})
 
     @property
     def keys(self) -> list[bytes]:
         """The sort keys of the entries, in the tree's order."""
         if self._keys is None:
-            self._keys = [_sort_key(name, entry.mode) for name, entry in self.index.items()]
+            self._keys = [name if mode == BLOB else name + b"/" for name, (mode, _) in self.index.items()]
         return self._keys
 
     @property
@@ -175,6 +179,29 @@ def _wrong_kind(oid: bytes, kind: bytes, wanted: str) -> ObjectDamaged:
     return ObjectDamaged(f"object {oid.hex()} is a {found} where {wanted} should be", next="gitcoord doctor")
 
 
+class Draft:
+    """A file's content that is put together when it is written, if it is: most states change a file more than once.
+
+    Attributes:
+        value: what the content says; nobody may change it.
+    """
+
+    __slots__ = ("_body", "_encode", "value")
+
+    def __init__(self, value: Any, encode: Callable[[Any], bytes]) -> None:
+        """Take the value, and the function that makes the content of it."""
+        self.value = value
+        self._encode = encode
+        self._body: bytes | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The content."""
+        if self._body is None:
+            self._body = self._encode(self.value)
+        return self._body
+
+
 class Dir:
     """A directory of a working copy: a node, and what was changed over it."""
 
@@ -183,7 +210,7 @@ class Dir:
     def __init__(self, base: Node) -> None:
         """Start without changes."""
         self.base = base
-        self.changes: dict[bytes, Dir | bytes | None] = {}
+        self.changes: dict[bytes, Dir | Draft | bytes | None] = {}
 
     def fork(self) -> Dir:
         """Return an independent copy; unchanged parts stay shared."""
@@ -274,24 +301,26 @@ class Tree:
             directory = self.enter(directory, name)
         return directory
 
-    def file(self, directory: Dir, name: bytes) -> bytes | Entry | None:
-        """Return a file's body if it was changed here, its entry if not, None where there is no such file."""
+    def file(self, directory: Dir, name: bytes) -> bytes | Draft | Entry | None:
+        """Return a file's content if it was changed here, its entry if not, None where there is no such file."""
         if name in directory.changes:
             change = directory.changes[name]
-            return change if isinstance(change, bytes) else None
+            return change if isinstance(change, (bytes, Draft)) else None
         entry = directory.base.index.get(name)
         return None if entry is None or entry.is_tree else entry
 
-    def find(self, parts: Parts) -> bytes | Entry | None:
+    def find(self, parts: Parts) -> bytes | Draft | Entry | None:
         """Do as `file` does, by the whole path."""
         directory = self.open(parts[:-1])
         return None if directory is None else self.file(directory, parts[-1])
 
-    def body(self, found: bytes | Entry) -> bytes:
+    def body(self, found: bytes | Draft | Entry) -> bytes:
         """Return the bytes of what `file` or `find` returned."""
+        if isinstance(found, Draft):
+            return found.body
         return found if isinstance(found, bytes) else self._cache.blob(found.oid)
 
-    def put(self, parts: Parts, body: bytes) -> None:
+    def put(self, parts: Parts, body: bytes | Draft) -> None:
         """Let the file at these parts hold `body`, making directories on the way."""
         directory = self.root
         for name in parts[:-1]:
@@ -356,10 +385,10 @@ class Tree:
         for directory, parent, name in reversed(order):
             changes = entries.pop(id(directory), {})
             for file_name, body in directory.changes.items():
-                if isinstance(body, bytes):
-                    changes[file_name] = Entry(BLOB, add(b"blob", body))
-                elif body is None:
+                if body is None:
                     changes[file_name] = None
+                elif not isinstance(body, Dir):
+                    changes[file_name] = Entry(BLOB, add(b"blob", body if isinstance(body, bytes) else body.body))
             node = directory.base.spliced(changes) if changes else directory.base
             directory.base, directory.changes = node, {}
             if parent is not None and not node.index:
