@@ -36,7 +36,7 @@ from gitcoord.runtime.files import (
     private_dir,
     refused,
     remove,
-    write_whole,
+    write_over,
 )
 from gitcoord.runtime.oslock import HAS_FLOCK, Descriptor, OsLock
 from gitcoord.values import TYPE_CHECKING, Any, Literal
@@ -50,6 +50,8 @@ Verdict = Literal["alive", "dead", "unknown"]
 
 _ALIVE = "alive"
 _SEEN = "seen"
+_NOTE_BYTES = 160
+_READS = 5
 _GATE = "alive.lock"
 _READ_LIMIT = 4096
 
@@ -280,7 +282,7 @@ def mark_seen(runtime_dir: str, incarnation: str, pid: int, stamp: Stamp) -> Non
     folder = private_dir(os.path.join(runtime_dir, _SEEN))
     path = id_path(folder, incarnation)
     note = {"boot": stamp.boot, "pid": pid, "uptime_ms": stamp.uptime_ms}
-    write_whole(path, json.dumps(note).encode())
+    write_over(path, json.dumps(note).encode().ljust(_NOTE_BYTES))
 
 
 def seen_lately(
@@ -302,7 +304,9 @@ def seen_lately(
     except OSError:
         return False
     try:
-        note = parse_object(file.read(_READ_LIMIT))
+        note: dict[str, Any] = {}
+        for _ in range(_READS):  # it is written over where it lies: one look may meet half of that
+            note = note or parse_object(file.read(_READ_LIMIT))
     except OSError:
         return False
     finally:
