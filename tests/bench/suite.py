@@ -73,7 +73,8 @@ def _run(place: str, groups: Sequence[str], sizes: Sizes) -> list[Row]:
         for row in GROUPS[group](where, sizes):
             print(f"  {row.what}: {row.ratio:.2f}", file=sys.stderr, flush=True)
             found.append(row)
-        shutil.rmtree(where, ignore_errors=True)
+        # It is removed at the end, with all the rest: some file systems look at every file that went lately before
+        # they make a new one, and no group is to pay for another's.
     return found
 
 
