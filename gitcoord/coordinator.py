@@ -4,9 +4,10 @@
 anew whenever the ground moved, so a decision always rests on the state that its commit extends.
 
 Two OS locks order the writers of a clone, for speed and fairness and for nothing else. Under the *build lock* a writer
-builds its commits on the newest built one, published or not. Under the *publish lock* one process at a time syncs all
-that was built and swaps the ref; the others find their commit published when their turn comes. A swap that fails (git
-itself, or another program, moved the ref) voids the chain, and each of its writers decides again.
+builds its commits on the newest built one, published or not, and leaves their objects in the spool. Under the *publish
+lock* one process at a time writes the objects of all that was built into one pack, syncs it and swaps the ref; the
+others find their commit published when their turn comes. A swap that fails (git itself, or another program, moved the
+ref) voids the chain, and each of its writers decides again.
 
 An answer, a refusal too, is given only once the commit it rests on is published: `submit` returns after that.
 """
@@ -21,16 +22,20 @@ from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
 from gitcoord.model_time import Stamp
-from gitcoord.runtime.group import Pending, PendingFile
+from gitcoord.runtime.group import BELIEVED_MS, Pending, PendingFile
 from gitcoord.runtime.machine import Clock
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.state import State
+from gitcoord.store.entries import Object
 from gitcoord.store.repository import Repository
+from gitcoord.store.spool import Spool
 from gitcoord.transitions import Facts, advance
 from gitcoord.values import Any, NamedTuple
 
 _TRIES = 200
 _CHAIN_LIMIT = 256
+_CHAIN_BYTES = 3 << 20
+_TIDIES_EACH = 4
 _PATIENCE_S = 10.0
 _IMPATIENCE_S = 0.2
 
@@ -105,6 +110,8 @@ class Coordinator(Log):
             what was acknowledged, a killed process still loses nothing.
         files: how the names of its files in the runtime directory begin, so that two chains can be built side by side.
         patience_s: how long a turn is waited for before the one who has it counts as stopped.
+        believed_ms: how long a chain is built upon that nobody has added to or published.
+        beside: another log of the same repository, with which this one shares all that it knows.
     """
 
     def __init__(
@@ -115,12 +122,19 @@ class Coordinator(Log):
         durable: bool = True,
         files: str = "",
         patience_s: float = _PATIENCE_S,
+        believed_ms: int = BELIEVED_MS,
+        beside: Log | None = None,
     ) -> None:
         """Open; reads nothing yet."""
         super().__init__(repository, durable=durable)
         self.clock = clock
-        self._pending = PendingFile(repository.runtime, f"{files}pending")
+        if beside is not None:
+            self.share_with(beside)
+        self._pending = PendingFile(repository.runtime, f"{files}pending", believed_ms)
+        self._spool = Spool(repository.runtime, self.objects.oid_size, self.objects.fresh, f"{files}spool")
+        self.objects.listen = self._listening(self.objects.listen)
         self._looked_at_alias = False
+        self._led = self._tidied_at = 0
         self._build_turn = _Turn(f"{repository.runtime}/{files}build.lock")
         self._publish_turn = _Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
 
@@ -146,6 +160,7 @@ class Coordinator(Log):
         for _ in range(_TRIES):
             built = self._build(plan)
             if built.published or self._publish(built):
+                self._tidy()
                 if built.refusal is not None:
                     raise built.refusal
                 return built.receipt
@@ -157,10 +172,7 @@ class Coordinator(Log):
         with self._build_turn as ordered:
             now = self.clock.stamp()
             tip = self.tip()
-            found = self._pending.read(now) if ordered else None
-            pending = (None if found is None else found.after(tip)) or Pending(tip, (), ())
-            if len(pending.commits) >= _CHAIN_LIMIT:
-                pending = Pending(tip, (), ())
+            pending = self._chain_at(tip, now) if ordered else Pending(tip, (), ())
             base = pending.head
             state = self.state_at(base)
             nothing = Receipt([], [], [], base, state)
@@ -174,6 +186,7 @@ class Coordinator(Log):
                 return Built(nothing, base, self.commit(base).revision, None, base == tip, now)
             chain = self._written(pending, made)
             if ordered:
+                chain = self._spooled(chain, len(made))
                 self._pending.write(chain, self.clock.stamp())
             last = made[-1]
             receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
@@ -184,17 +197,65 @@ class Coordinator(Log):
         facts = advance(work, [operation])[0]
         return facts, work.revision, work.fork()
 
+    def _chain_at(self, tip: bytes, now: Stamp) -> Pending:
+        """Return the unpublished commits beyond the tip, their objects known; none of a chain that is not sound."""
+        found = self._pending.read(now)
+        if found is None:
+            return Pending(tip, (), ())
+        chain = found.after(tip) or Pending(tip, (), (), found.spool)
+        first = chain.places[0][0] if chain.places else None
+        known = self._spool.catch_up(chain.spool, first, chain.commits)
+        too_long = len(chain.commits) >= _CHAIN_LIMIT or sum(size for _, size in chain.places) >= _CHAIN_BYTES
+        return chain if known and not too_long else Pending(tip, (), (), found.spool)
+
+    def _listening(self, others: Callable[[], None] | None) -> Callable[[], None]:
+        """Return what brings in all that was built lately: in this chain, and in those beside it."""
+
+        def listen() -> None:
+            if others is not None:
+                others()
+            self._listen()
+
+        return listen
+
+    def _listen(self) -> None:
+        """Learn the objects of what was built lately, published or not."""
+        found = self._pending.read(self.clock.stamp())
+        if found is not None:
+            self._spool.catch_up(found.spool, found.places[0][0] if found.places else None, ())
+
     def _written(self, pending: Pending, made: list[tuple[Operation, Facts, int, State]]) -> Pending:
-        """Write a commit for each operation, and return the chain that they lengthen."""
+        """Build a commit for each operation, and return the chain that they lengthen.
+
+        Their objects are known to this process alone: `_spooled` tells others, `_settle` lets all of git see them.
+        """
         parent = pending.head
-        chain, files = pending.commits, pending.files
+        chain, places = pending.commits, pending.places
         for _, _, revision, after in made:
             batch = self.objects.batch()
             tree = after.write(batch.add)
             before, parent = parent, batch.add(b"commit", render.commit(tree, [parent], after.header))
             self.keep(Commit(parent, tree, [before], revision))
-            chain, files = (*chain, parent), (*files, tuple(batch.paths))
-        return Pending(pending.base, chain, files)
+            self.objects.fresh.note(parent, batch.objects)
+            chain, places = (*chain, parent), (*places, (0, 0))
+        return pending._replace(commits=chain, places=places)
+
+    def _spooled(self, chain: Pending, count: int) -> Pending:
+        """Leave the objects of a chain's last commits to whoever publishes it."""
+        older = chain.places[:-count]
+        places, spool = self._spool.append(chain.spool, chain.commits[-count:], unpublished=bool(older))
+        return chain._replace(places=(*older, *places), spool=spool)
+
+    def _settle(self, chain: Pending) -> bool:
+        """Write all objects of a chain's commits into one pack and sync it; False where they are not known any more."""
+        objects: list[Object] = []
+        for commit, place in zip(chain.commits, chain.places, strict=True):
+            found = self._spool.chunk(commit, place)
+            if found is None:
+                return False
+            objects += found
+        self.objects.publish(objects)
+        return True
 
     def _publish(self, built: Built) -> bool:
         """Let the ref reach a built commit. False: it never will.
@@ -223,23 +284,26 @@ class Coordinator(Log):
             return False
 
     def _moved(self, built: Built, tip: bytes, *, ordered: bool) -> bool:
-        """Sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
+        """Write and sync what is built and swap the ref; where that cannot be, see to it that nobody does it later."""
         if built.chain is not None and (built.alone or not ordered):
             pending = built.chain.after(tip)
         else:
             pending = self._chain_with(built.target, tip)
         if pending is None or built.target not in pending.commits:
             return False
-        self._settle_objects(pending)
-        operation = self.state_at(pending.head).header["operations"][0]
-        if self._swap(tip, pending.head, operation, alone=not ordered):
-            return True
+        if self._settle(pending):
+            operation = self.state_at(pending.head).header["operations"][0]
+            if self._swap(tip, pending.head, operation, alone=not ordered):
+                self._led += 1
+                return True
         self._drop_pending()
         return self._contains(self.tip(), built.target, built.revision)
 
-    def _settle_objects(self, chain: Pending) -> None:
-        """Bring all objects of a chain's commits to where every git finds them, and to the disk."""
-        self.objects.sync([path for paths in chain.files for path in paths])
+    def _tidy(self) -> None:
+        """Merge small packs now and then: in a short-lived process at its first write, in others at every fourth."""
+        if self._led and self._led >= self._tidied_at:
+            self._tidied_at = self._led + _TIDIES_EACH
+            self.objects.tidy()
 
     def _swap(
         self, old: bytes | None, new: bytes, operation: Operation, message: str = "", *, alone: bool = False

@@ -256,7 +256,7 @@ class Tree:
     def __init__(self, cache: NodeCache, root: bytes | None) -> None:
         """Start from the tree with id `root`, or from an empty one."""
         self._cache = cache
-        self._undo: list[tuple[Dir, bytes, bool, Dir | bytes | None]] | None = None
+        self._undo: list[tuple[Dir, bytes, bool, Dir | Draft | bytes | None]] | None = None
         self.root = Dir(cache.node(root) if root else _EMPTY)
 
     def fork(self) -> Tree:
@@ -279,7 +279,7 @@ class Tree:
             else:
                 del directory.changes[name]
 
-    def _change(self, directory: Dir, name: bytes, change: Dir | bytes | None) -> None:
+    def _change(self, directory: Dir, name: bytes, change: Dir | Draft | bytes | None) -> None:
         if self._undo is not None:
             self._undo.append((directory, name, name in directory.changes, directory.changes.get(name)))
         directory.changes[name] = change

@@ -19,17 +19,25 @@ from gitcoord.model_time import Stamp
 from gitcoord.runtime.files import refused
 from gitcoord.values import Any, NamedTuple, cast
 
-_BELIEVED_MS = 3000
+BELIEVED_MS = 3000
 _READS = 20
 _HEAD = 16
 
 
 class Pending(NamedTuple):
-    """A chain of commits on `base`, oldest first, and the object files that are to be synced for each."""
+    """A chain of commits on `base`, oldest first, and where each one's new objects lie in the spool.
+
+    Attributes:
+        base: the newest published commit when the first of the chain was built.
+        commits: those that are built and not published.
+        places: the offset and the size of each one's objects in the spool.
+        spool: which turn through the spool it is, and where it ends.
+    """
 
     base: bytes
     commits: tuple[bytes, ...]
-    files: tuple[tuple[str, ...], ...]
+    places: tuple[tuple[int, int], ...]
+    spool: tuple[str, int] = ("", 0)
 
     @property
     def head(self) -> bytes:
@@ -43,7 +51,7 @@ class Pending(NamedTuple):
         if tip not in self.commits:
             return None
         at = self.commits.index(tip) + 1
-        return Pending(tip, self.commits[at:], self.files[at:])
+        return Pending(tip, self.commits[at:], self.places[at:], self.spool)
 
 
 class PendingFile:
@@ -53,9 +61,10 @@ class PendingFile:
     a write sees that by the checksum and reads again.
     """
 
-    def __init__(self, runtime: str, name: str = "pending") -> None:
-        """Use the file of this name in this runtime directory."""
+    def __init__(self, runtime: str, name: str = "pending", believed_ms: int = BELIEVED_MS) -> None:
+        """Use the file of this name in this runtime directory; what it says is believed for so long."""
         self._path = os.path.join(runtime, name)
+        self._believed_ms = believed_ms
 
     def read(self, now: Stamp, *, however_old: bool = False) -> Pending | None:
         """Return the chain as it was written, or None where there is none to be believed.
@@ -68,7 +77,7 @@ class PendingFile:
         try:
             if found is None or found["boot"] != now.boot:
                 return None
-            if now.uptime_ms - found["uptime_ms"] > _BELIEVED_MS and not however_old:
+            if now.uptime_ms - found["uptime_ms"] > self._believed_ms and not however_old:
                 return None
         except (KeyError, TypeError):
             return None
@@ -86,7 +95,8 @@ class PendingFile:
             return Pending(
                 bytes.fromhex(found["base"]),
                 tuple(bytes.fromhex(row[0]) for row in rows),
-                tuple(tuple(row[1]) for row in rows),
+                tuple((int(row[1]), int(row[2])) for row in rows),
+                (str(found["turn"]), int(found["end"])),
             )
         except (ValueError, KeyError, TypeError, IndexError):
             return None
@@ -113,8 +123,16 @@ class PendingFile:
         Raises:
             StorageFault: the file system refused.
         """
-        chain = [[oid.hex(), files] for oid, files in zip(pending.commits, pending.files, strict=True)]
-        found = {"boot": now.boot, "uptime_ms": now.uptime_ms, "base": pending.base.hex(), "chain": chain}
+        chain = [[oid.hex(), *place] for oid, place in zip(pending.commits, pending.places, strict=True)]
+        turn, end = pending.spool
+        found = {
+            "boot": now.boot,
+            "uptime_ms": now.uptime_ms,
+            "base": pending.base.hex(),
+            "turn": turn,
+            "end": end,
+            "chain": chain,
+        }
         body = json.dumps(found, separators=(",", ":")).encode()
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)

@@ -20,7 +20,7 @@ from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.history import events
 from gitcoord.state import State
-from gitcoord.store.packing import WORTH_IT, loose_count, pack_history
+from gitcoord.store.packing import WORTH_IT, damaged_packs, mend_pack, pack_history, scattered_count
 from gitcoord.store.setup import mend, runtime_faults
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, NamedTuple
@@ -69,10 +69,11 @@ def _answer(findings: list[Finding], next_step: str = "gitcoord doctor --fix") -
 def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
     yield from _files(access, fix=fix)
     yield from _refs(access, fix=fix)
+    yield from _packs(access, fix=fix)
     unreadable = list(_records(access))
     yield from unreadable
     yield from _history(access.log)
-    yield from _loose(access, fix=fix)
+    yield from _scattered(access, fix=fix)
     yield from _sharing(access, fix=fix)
     if not unreadable:
         yield from _sessions(access, fix=fix)
@@ -163,16 +164,24 @@ def _history(log: Log) -> Iterator[Finding]:
         )
 
 
-def _loose(access: Access, *, fix: bool) -> Iterator[Finding]:
-    """Say when the history lies in very many small files."""
-    count = loose_count(access.repository)
+def _packs(access: Access, *, fix: bool) -> Iterator[Finding]:
+    """Read all packs: what nobody looks at today is damaged all the same, and may have a good copy today only."""
+    for name in damaged_packs(access.repository):
+        fixed = fix and mend_pack(access.repository, name, config.environment())
+        message = f"{access.repository.runtime}/objects/pack/{name}.pack or its list is damaged"
+        yield Finding("pack_damaged", message, "error", fixable=True, fixed=fixed)
+
+
+def _scattered(access: Access, *, fix: bool) -> Iterator[Finding]:
+    """Say when the history takes much more room than it must."""
+    count = scattered_count(access.repository)
     if count < WORTH_IT:
         return
     went = 0
     if fix:
         log = access.log
         went = pack_history(access.repository, log.tip(), access.now().at_ms / 1000, config.environment())
-    message = f"the log lies in {count:,} small files" + (f"; {went:,} of them are packed now" if went else "")
+    message = f"the log holds {count:,} objects without deltas" + (f"; {went:,} of them are packed now" if went else "")
     yield Finding("loose_history", message, "warning", fixable=True, fixed=went > 0)
 
 

@@ -40,6 +40,7 @@ _TRIES = 500
 _STUCK = 8
 _FILES = "candidate-"
 _IN_LINE_S = 120.0
+_BELIEVED_MS = 60_000  # a push takes longer than a disk
 _BEHIND_PUSH_S = 0.5
 _BACKOFF_S = 0.02
 _LONGEST_BACKOFF_S = 0.4
@@ -86,10 +87,16 @@ class Sharer(Coordinator):
 
     def __init__(self, local: Coordinator, meeting: Meeting) -> None:
         """Open; reads nothing yet."""
+        durable = local.objects.durable
         super().__init__(
-            local.repository, local.clock, durable=local.objects.durable, files=_FILES, patience_s=_IN_LINE_S
+            local.repository,
+            local.clock,
+            durable=durable,
+            files=_FILES,
+            patience_s=_IN_LINE_S,
+            believed_ms=_BELIEVED_MS,
+            beside=local,
         )
-        self.share_with(local)
         self.local = local
         self.meeting = meeting
         self._queue = f"{local.repository.runtime}/{_FILES}publish.lock"
@@ -260,7 +267,9 @@ class Sharer(Coordinator):
         chain = self._chain_with(built.target, self.tip())
         if chain is None or built.target not in chain.commits:
             return False
-        self._settle_objects(chain)
+        if not self._settle(chain):
+            self._drop_pending()
+            return False
         return self._push(chain.head)
 
     def _push(self, head: bytes) -> bool:

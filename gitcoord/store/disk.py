@@ -98,6 +98,27 @@ def write_new(path: str, data: bytes, *, mode: int, sync: bool, reserve: bool = 
         raise
 
 
+def write_over(path: str, data: bytes, *, sync: bool) -> None:
+    """Write over a file of the same length where it lies.
+
+    Args:
+        path: a file that nobody reads meanwhile.
+        data: the whole content.
+        sync: whether it must have reached the disk on return.
+
+    Raises:
+        OSError: what the system said.
+    """
+    fd = os.open(path, os.O_WRONLY | _BINARY)
+    try:
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        if sync:
+            _flush(fd)
+    finally:
+        os.close(fd)
+
+
 def _reserve(fd: int, size: int) -> None:
     if hasattr(os, "posix_fallocate"):
         try:
@@ -147,7 +168,7 @@ def sync_directory(path: str) -> None:
         _sync(path)
 
 
-def sync_files(paths: list[str]) -> None:
+def sync_files(paths: list[str], *, directories: bool = True) -> None:
     """Bring files to the disk, then the directories that name them.
 
     All are set on their way first and waited for afterwards: the disk then sees one long write instead of many short
@@ -155,20 +176,21 @@ def sync_files(paths: list[str]) -> None:
 
     Args:
         paths: what was written since the last time; may repeat.
+        directories: False leaves those to the caller, who has yet to give the files their names.
 
     Raises:
         StorageFault: the system could not, or one of them has vanished.
     """
     if SYNCS_AT_WRITE:
         return
-    directories = dict.fromkeys(os.path.dirname(path) for path in paths)
-    files = [path for path in dict.fromkeys(paths) if path not in directories]
+    parents = dict.fromkeys(os.path.dirname(path) for path in paths)
+    files = [path for path in dict.fromkeys(paths) if path not in parents]
     if sys.platform == "linux" and len(files) > 1:
         for path in files:
             _start_write_back(path)
     for path in files:
         _sync(path)
-    for path in directories:
+    for path in parents if directories else ():
         _sync(path)
 
 

@@ -3,9 +3,10 @@
 The directory is an alternate of the repository's own store: every git command reads it, and none of `gc`, `prune` and
 `repack` takes anything out of it. That is why an object counts as written only when it is there.
 
-Objects are written loose, in pure Python: a small record as one uncompressed block, since compressing it would take
-longer than writing it and save no disk block. The readers here accept whatever git writes. What is missing or damaged
-in this directory is looked for in the repository's store, its packs and its other alternates, and put back.
+What is published together is written as one pack (`gitcoord.store.packs`), for making a file is what costs. What this
+process has built or was told of, and need not be in any file yet, is kept in memory for a while (`Fresh`). The readers
+here accept whatever git writes. What is missing or damaged in this directory is looked for in the repository's store,
+its packs and its other alternates, and put back as a loose object.
 """
 
 from __future__ import annotations
@@ -13,24 +14,23 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import allocate_lock
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gitcoord.errors import ObjectDamaged, ObjectMissing, StorageFault
 from gitcoord.store.disk import SYNCS_AT_WRITE, read_whole, remove, storage_fault, sync_files, write_new
-from gitcoord.values import TYPE_CHECKING, Any
+from gitcoord.store.entries import KIND_OF_TYPE, Object, deflate, inflate, make_entry, make_pack, parse_loose
+from gitcoord.store.fresh import Fresh
+from gitcoord.store.packs import Found, Packs, pack_name, put_pack
+from gitcoord.values import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
 
     from gitcoord.store.repository import Repository
 
-_KINDS = frozenset({b"blob", b"tree", b"commit", b"tag"})
-_KIND_OF_PACK_TYPE = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
-# What fits one disk block gains nothing by being compressed; a tree's object names do not compress anyway.
-_STORED_UP_TO = 4000
-_BLOCK = 65535
 _ALTERNATES_DEPTH = 5
 _TRIES = 3
+_new = cast("Any", tuple).__new__
 
 
 class ObjectStore:
@@ -42,13 +42,19 @@ class ObjectStore:
 
     Attributes:
         directory: where gitcoord's objects lie.
+        runtime: gitcoord's directory.
+        fresh: what need not be in a file yet.
+        listen: asked, where an object is not known, to bring into `fresh` what others have built; None asks nobody.
         oid_size: how many bytes an object's name has.
         healed: the names of the objects that were put back by this store.
     """
 
     def __init__(self, repo: Repository, *, durable: bool = True) -> None:
         """Open the store; touches no file."""
+        self.runtime = repo.runtime
         self.directory = f"{repo.runtime}/objects"
+        self.fresh = Fresh()
+        self.listen: Callable[[], None] | None = None
         self.oid_size = 32 if repo.object_format == "sha256" else 20
         self.durable = durable
         self.healed: list[bytes] = []
@@ -56,6 +62,7 @@ class ObjectStore:
         self._temporary = os.path.join(repo.runtime, "tmp")
         self._format = repo.object_format
         self._new_hash: Callable[..., Any] | None = None
+        self._own = Packs(self.pack_directory, self.oid_size)
         self._packs: dict[str, DiskObjectStore] = {}
         # dulwich's packs are not for several threads at once.
         self._packs_guard = allocate_lock()
@@ -78,20 +85,84 @@ class ObjectStore:
             ObjectDamaged: no good copy of it is anywhere.
             StorageFault: it could not be read.
         """
+        known = None if verify else self.fresh.get(oid)
+        if known is not None:
+            return known.kind, known.body
+        path = _loose_path(self.directory, oid)
+        bad: list[str] = []
+        # What a process does not know yet is most often the newest; an older log may lie in loose objects.
+        for look in (self._own.read, self._ask, self._read_loose, self._look_again, self._read_loose):
+            found = look(oid)
+            if found.good is not None and not (verify and self.hash_object(*found.good) != oid):
+                return found.good
+            bad += [place for place in found.bad if place not in bad]
+            if found.good is not None and path not in bad:
+                bad.append(path)
+        return self._rescue(oid, bad)
+
+    def _ask(self, oid: bytes) -> Found:
+        """Look at what others have built lately: that is read at once, and from no pack."""
+        if self.listen is None:
+            return Found(None, [])
+        self.listen()
+        known = self.fresh.get(oid)
+        return Found(None if known is None else (known.kind, known.body), [])
+
+    def _read_loose(self, oid: bytes) -> Found:
         path = _loose_path(self.directory, oid)
         data = _read_if_there(path)
-        if data is None:
-            # A network file system may for a moment not see a file that was just put there.
-            data = _read_if_there(path)
-        if data is not None:
-            found = parse_loose(data)
-            if found is not None and not (verify and self.hash_object(*found) != oid):
-                return found
-        return self._rescue(oid, path, damaged=data is not None)
+        good = None if data is None else parse_loose(data)
+        return Found(good, [] if data is None or good is not None else [path])
+
+    def _look_again(self, oid: bytes) -> Found:
+        # A network file system may for a moment not see a file that was just put there.
+        return self._own.read(oid) if self._own.refresh() else Found(None, [])
+
+    @property
+    def pack_directory(self) -> str:
+        """Where gitcoord's packs lie."""
+        return f"{self.directory}/pack"
 
     def batch(self) -> Batch:
         """Return an empty batch of objects to write."""
         return Batch(self)
+
+    def publish(self, objects: Iterable[Object]) -> list[str]:
+        """Write objects as one pack, which all of git sees on return, synced if the store is durable.
+
+        Args:
+            objects: what a ref is to name next; may repeat.
+
+        Returns:
+            the files that were written.
+
+        Raises:
+            StorageFault: the system could not; git then sees nothing of them.
+        """
+        entries = {found.oid: make_entry(found.kind, found.body) for found in objects}
+        return self.put(entries, sync=self.durable) if entries else []
+
+    def put(self, entries: dict[bytes, bytes], *, level: int = 0, sync: bool) -> list[str]:
+        """Write entries, as packs have them, as a pack of a level, and return its files.
+
+        Raises:
+            StorageFault: the system could not.
+        """
+        from gitcoord.runtime.machine import wall_ms
+
+        content = make_pack(entries, self.hash_function)
+        name = pack_name(level, wall_ms(), content[0][-self.oid_size :])
+        put_pack(self.pack_directory, self._temporary_path(), name, content, sync=sync)
+        return [f"{self.pack_directory}/{name}.pack", f"{self.pack_directory}/{name}.idx"]
+
+    def tidy(self) -> int:
+        """Merge small packs where there are many, and return how many went; what cannot be done is left for later."""
+        from gitcoord.store.merging import merge_packs
+
+        try:
+            return merge_packs(self)
+        except StorageFault:
+            return 0  # nothing was asked, and nothing is lost
 
     def sync(self, paths: list[str]) -> None:
         """Bring the written paths of one or several batches to the disk; does nothing unless durable.
@@ -121,6 +192,7 @@ class ObjectStore:
 
     def close(self) -> None:
         """Close the packs that reading opened; the store stays usable."""
+        self._own.close()
         with self._packs_guard:
             while self._packs:
                 self._packs.popitem()[1].close()
@@ -130,9 +202,12 @@ class ObjectStore:
         # Without the attribute the constructor itself failed.
         for packs in self.__dict__.get("_packs", {}).values():
             packs.close()
+        own = self.__dict__.get("_own")
+        if own is not None:
+            own.close()
 
     def write(self, kind: bytes, body: bytes, written: list[str]) -> bytes:
-        """Write one loose object, note its path, and return its name; what `Batch.add` does.
+        """Write one loose object, note its path, and return its name.
 
         Args:
             kind: `blob`, `tree`, `commit` or `tag`.
@@ -147,21 +222,24 @@ class ObjectStore:
         path = _loose_path(self.directory, oid)
         written.append(path)
         present = _read_if_there(path)
-        if present is not None and _inflate(present) == content:
+        if present is not None and inflate(present) == content:
             try:
                 os.utime(path)  # what is used again is young, and packing leaves it where it is
             except OSError:
                 pass  # it was packed away just now
             else:
                 return oid
-        temporary = f"{self._temporary}/{os.getpid()}-{os.urandom(8).hex()}"
+        temporary = self._temporary_path()
         try:
-            self._write_temporary(temporary, deflate(content))
+            self._write_temporary(temporary, deflate(content, is_tree=kind == b"tree"))
             self._move(temporary, path, written)
         except OSError as error:
             remove(temporary)
             raise storage_fault(error, path) from error
         return oid
+
+    def _temporary_path(self) -> str:
+        return f"{self._temporary}/{os.getpid()}-{os.urandom(8).hex()}"
 
     def _write_temporary(self, path: str, data: bytes) -> None:
         sync = SYNCS_AT_WRITE and self.durable
@@ -187,23 +265,30 @@ class ObjectStore:
                 return
         os.replace(temporary, path)
 
-    def _hash(self, content: bytes) -> bytes:
+    @property
+    def hash_function(self) -> Callable[..., Any]:
+        """`hashlib`'s function that names objects here."""
         if self._new_hash is None:
             import hashlib
 
             self._new_hash = hashlib.sha256 if self._format == "sha256" else hashlib.sha1
-        return self._new_hash(content, usedforsecurity=False).digest()
+        return self._new_hash
 
-    def _rescue(self, oid: bytes, path: str, *, damaged: bool) -> tuple[bytes, bytes]:
-        """Return a good copy of an object from wherever it still exists, and put it back into its place."""
-        bad = [path] if damaged else []
+    def _hash(self, content: bytes) -> bytes:
+        return self.hash_function(content, usedforsecurity=False).digest()
+
+    def _rescue(self, oid: bytes, bad: list[str]) -> tuple[bytes, bytes]:
+        """Return a good copy of an object from wherever it still exists, and put it back where a copy is bad."""
+        path, damaged = _loose_path(self.directory, oid), bool(bad)
         for place, found in self._copies(oid):
             if found is None or self.hash_object(*found) != oid:
-                bad.append(place)
+                if place not in bad:
+                    bad.append(place)
                 continue
             if place != f"{self.directory}/pack" or damaged:
                 self._put_back(*found)
             return found
+        bad += self._own.unreadable()
         if bad:
             raise ObjectDamaged(
                 f"object {oid.hex()} is damaged and no good copy was found: {', '.join(bad)}",
@@ -269,75 +354,48 @@ class ObjectStore:
                 except (ChecksumMismatch, AssertionError, ValueError, IndexError, OSError, struct.error, zlib.error):
                     damaged = True
                     continue
-                return ((_KIND_OF_PACK_TYPE[number], bytes(body)),)
+                return ((KIND_OF_TYPE[number], bytes(body)),)
         return (None,) if damaged else None
 
 
 class Batch:
-    """Objects that are written at once and brought to the disk together, later.
+    """Objects that are written at once. The store that they are added to can read them from then on.
 
     Attributes:
-        paths: what has to be synced before a ref may name these objects.
+        objects: what was added.
     """
 
     def __init__(self, store: ObjectStore) -> None:
         """Start without objects."""
-        self.paths: list[str] = []
+        self.objects: list[Object] = []
         self._store = store
+        self._paths: list[str] = []
+        self._written = 0
 
     def add(self, kind: bytes, body: bytes) -> bytes:
-        """Write one object and return its name; it is not on the disk before `ObjectStore.sync(paths)`.
-
-        An object that is there already is kept if it is sound, and put right if it is not.
+        """Take one object and return its name; no other process sees it before `paths` is asked for.
 
         Args:
             kind: `blob`, `tree`, `commit` or `tag`.
             body: the object without its header; not checked to be a sensible one.
+        """
+        added = _new(Object, (self._store.hash_object(kind, body), kind, body))
+        self.objects.append(added)
+        self._store.fresh.keep(added)
+        return added.oid
+
+    @property
+    def paths(self) -> list[str]:
+        """What has to be synced before a ref may name the objects; what was added and is in no file yet is written.
 
         Raises:
             StorageFault: the system could not.
         """
-        return self._store.write(kind, body, self.paths)
-
-
-def deflate(content: bytes) -> bytes:
-    """Return a zlib stream of an object's header and body: the quickest to make, at a sane size.
-
-    A stored stream is put together by hand: setting up zlib's compressor costs more than all the rest of a write.
-    """
-    size = len(content)
-    if size > _STORED_UP_TO and not content.startswith(b"tree "):
-        return zlib.compress(content, 1)
-    parts = [b"\x78\x01"]
-    for start in range(0, size, _BLOCK):
-        block = content[start : start + _BLOCK]
-        length = len(block)
-        is_last = b"\x01" if start + length == size else b"\x00"
-        parts.append(is_last + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little"))
-        parts.append(block)
-    parts.append(zlib.adler32(content).to_bytes(4, "big"))
-    return b"".join(parts)
-
-
-def parse_loose(data: bytes) -> tuple[bytes, bytes] | None:
-    """Return the kind and the body of a loose object file, None where it is damaged in any way."""
-    content = _inflate(data)
-    if content is None:
-        return None
-    header, nul, body = content.partition(b"\0")
-    kind, _, size = header.partition(b" ")
-    if not nul or kind not in _KINDS or size != b"%d" % len(body):
-        return None
-    return kind, body
-
-
-def _inflate(data: bytes) -> bytes | None:
-    stream = zlib.decompressobj()
-    try:
-        content = stream.decompress(data)
-    except zlib.error:
-        return None
-    return content if stream.eof and not stream.unused_data else None
+        new = self.objects[self._written :]
+        if new:
+            self._paths += self._store.publish(new)
+            self._written = len(self.objects)
+        return self._paths
 
 
 def _loose_path(directory: str, oid: bytes) -> str:

@@ -7,16 +7,22 @@ What git lacks is a lock that a crash cannot leave behind. The new value is firs
 and the lock is a hard link to it, made in one step: a `main.lock` that is the same file as `gitcoord/swap` was left by
 a gitcoord that died, because all callers of `swap` hold gitcoord's own lock (an operating system's lock, which dies
 with its holder). Anybody else's `main.lock` is waited for and never removed.
+
+Making a file and letting one go is most of what a swap costs, so the file of the value before is kept as
+`gitcoord/spare` and becomes the next `gitcoord/swap`. It is written over only while no other name leads to it. Who
+opened the ref before and reads it after that would read a value to come: reading looks whether the ref is still the
+file that was read.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 
 from gitcoord.errors import Contention, IntegrityFault
-from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
+from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new, write_over
 from gitcoord.values import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -30,6 +36,10 @@ AliasState = Literal["ok", "missing", "flattened", "elsewhere"]
 PATIENCE_S = 2.0
 _FIRST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.1
+# How often a ref is read that is gone each time that one looks whether it is still the same file.
+_LOOKS = 20
+_REF_BYTES = 4096
+_BINARY: int = getattr(os, "O_BINARY", 0)
 # What the systems say that have no hard links, or none from one of the two directories to the other.
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK})
 
@@ -54,6 +64,8 @@ class LogRef:
         self._packed = f"{repo.common_dir}/packed-refs"
         self._repo = repo
         self._swap = f"{repo.runtime}/{swap}"
+        # Only who holds the publish lock may use it.
+        self._spare = f"{repo.runtime}/spare" if swap == "swap" else ""
         self._oid_size = 32 if repo.object_format == "sha256" else 20
         self._durable = durable
 
@@ -66,13 +78,13 @@ class LogRef:
             IntegrityFault: the file holds something else.
             StorageFault: it could not be read.
         """
-        loose = _read_if_there(self.path)
+        loose = _read_in_place(self.path)
         if loose is None:
             packed = self._read_packed(REF)
             if packed is not None:
                 return self._parse(packed, self._packed)
             # It may have become loose between the two looks.
-            loose = _read_if_there(self.path)
+            loose = _read_in_place(self.path)
             if loose is None:
                 return None
         return self._parse(loose, self.path)
@@ -100,8 +112,6 @@ class LogRef:
             name = f"swap-{os.getpid()}-{os.urandom(4).hex()}"
             beside = LogRef(self._repo, durable=self._durable, swap=name)
             return beside.swap(old, new, who=who, at_s=at_s, message=message)
-        if self.read() != old:
-            return False
         try:
             self._take(self.path, b"%s\n" % new.hex().encode("ascii"))
             if self.read() != old:
@@ -217,13 +227,39 @@ class LogRef:
         """Take a ref's lock file, which then holds the content; on return `_swap` proves that it is ours."""
         self._clear()
         try:
-            write_new(self._swap, content, mode=0o666, sync=self._durable, reserve=not self._durable)
+            if not self._reuse_spare(content):
+                write_new(self._swap, content, mode=0o666, sync=self._durable, reserve=not self._durable)
         except OSError as error:
             raise storage_fault(error, self._swap) from error
         try:
             self._poll_lock(f"{target}.lock", content)
         except OSError as error:
             raise storage_fault(error, f"{target}.lock") from error
+
+    def _reuse_spare(self, content: bytes) -> bool:
+        """Let the file of an older value hold the content as `_swap`, if there is one that is nobody else's."""
+        if not self._spare:
+            return False
+        try:
+            os.replace(self._spare, self._swap)
+            found = os.lstat(self._swap)
+            if found.st_nlink == 1 and found.st_size == len(content) and stat.S_ISREG(found.st_mode):
+                write_over(self._swap, content, sync=self._durable)
+                return True
+            os.unlink(self._swap)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            remove(self._swap)
+        return False
+
+    def _keep_spare(self, target: str) -> None:
+        """Give the file that is about to lose the ref's name another one."""
+        if self._spare and target == self.path:
+            try:
+                os.link(target, self._spare)
+            except OSError:
+                remove(self._spare)  # a ref that is packed, a file system without links: then a new file is made
 
     def _poll_lock(self, lock: str, content: bytes) -> None:
         """Try to take a lock file until it is ours or `PATIENCE_S` have passed."""
@@ -263,6 +299,7 @@ class LogRef:
         lock = f"{target}.lock"
         if not self._is_own(lock):
             raise Contention(f"{lock} was removed while it was held", next="leave git's lock files alone", path=lock)
+        self._keep_spare(target)
         try:
             try:
                 os.replace(lock, target)
@@ -319,6 +356,32 @@ def _read_if_there(path: str) -> bytes | None:
         return read_whole(path)
     except FileNotFoundError:
         return None
+
+
+def _read_in_place(path: str) -> bytes | None:
+    """Return a file's content, None where there is none; never that of a file which had the name only before."""
+    data = None
+    for _ in range(_LOOKS):
+        try:
+            fd = os.open(path, os.O_RDONLY | _BINARY)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise storage_fault(error, path) from error
+        try:
+            data = os.read(fd, _REF_BYTES)
+            here, there = os.fstat(fd), os.lstat(path)
+        except IsADirectoryError:
+            return None
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                continue
+            raise storage_fault(error, path) from error
+        finally:
+            os.close(fd)
+        if here.st_ino == there.st_ino and here.st_dev == there.st_dev:
+            break
+    return data
 
 
 def _age_s(path: str, now_s: float) -> int | None:

@@ -12,6 +12,7 @@ import stat
 from gitcoord.errors import Contention
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new
+from gitcoord.store.packs import MARK
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 ALTERNATE = "../gitcoord/objects"
 _STALE_AFTER_S = 3600
+_ORPHAN_AFTER_S = 24 * 3600
 _README = """\
 This directory belongs to gitcoord, which coordinates the agents and people who work in this repository.
 
 objects/  git objects of the coordination log (refs/gitcoord/main, also known as refs/coord). git reads them through
           ../objects/info/alternates; gc, prune and repack leave them alone. Deleting them deletes the log's history.
 tmp/      files on their way into objects/; what is older than an hour was left by a crash.
-swap      the ref's next value while it is being moved.
+swap      the ref's next value while it is being moved; spare is the file of an older one, for the next.
+spool     what is built and not yet published; pending says where in it.
 
 Everything else here is for the processes of this machine and is made again when it is missing.
 `git log refs/coord` shows the log, `gitcoord doctor` checks this directory and puts it right.
@@ -62,10 +65,6 @@ def prepare_runtime(repo: Repository) -> list[str]:
         StorageFault: the system could not.
     """
     made = [directory for directory in _directories(repo) if _make_directory(directory)]
-    if f"{repo.runtime}/objects" in made:
-        # The first objects would each have to make a directory, which costs more than all else that a lock does.
-        for number in range(256):
-            _make_directory(f"{repo.runtime}/objects/{number:02x}")
     readme = f"{repo.runtime}/README"
     try:
         write_new(readme, _README.encode("utf-8"), mode=0o600, sync=False)
@@ -141,7 +140,7 @@ def mend(repo: Repository, now_s: float) -> list[str]:
 
 
 def _directories(repo: Repository) -> list[str]:
-    return [repo.runtime, *(os.path.join(repo.runtime, name) for name in ("objects", "tmp"))]
+    return [repo.runtime, *(os.path.join(repo.runtime, name) for name in ("objects", "objects/pack", "tmp"))]
 
 
 def _make_directory(path: str) -> bool:
@@ -172,8 +171,20 @@ def _rights_faults(directory: str, found: os.stat_result) -> list[RuntimeFault]:
 
 
 def _stale_files(repo: Repository, now_s: float) -> list[str]:
-    directory = os.path.join(repo.runtime, "tmp")
-    stale: list[str] = []
+    drafts = _old_files(os.path.join(repo.runtime, "tmp"), now_s, _STALE_AFTER_S)
+    packs = _old_files(f"{repo.runtime}/objects/pack", now_s, _ORPHAN_AFTER_S)
+    noted = _read_if_there(f"{repo.runtime}/retired").decode("ascii", "replace")
+    return drafts + [path for path in packs if _is_orphan(path) and os.path.basename(path)[:-5] not in noted]
+
+
+def _is_orphan(path: str) -> bool:
+    """Tell whether a file is a pack of gitcoord's own whose writer died before it had a list."""
+    is_ours = os.path.basename(path).startswith(MARK) and path.endswith(".pack")
+    return is_ours and not os.path.lexists(f"{path[:-5]}.idx")
+
+
+def _old_files(directory: str, now_s: float, age_s: int) -> list[str]:
+    old: list[str] = []
     try:
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -181,13 +192,20 @@ def _stale_files(repo: Repository, now_s: float) -> list[str]:
                     found = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                if stat.S_ISREG(found.st_mode) and now_s - found.st_mtime > _STALE_AFTER_S:
-                    stale.append(entry.path)
+                if stat.S_ISREG(found.st_mode) and now_s - found.st_mtime > age_s:
+                    old.append(entry.path)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise storage_fault(error, directory) from error
-    return sorted(stale)
+    return sorted(old)
+
+
+def _read_if_there(path: str) -> bytes:
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        return b""
 
 
 def _alternates_file(repo: Repository) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from gitcoord.errors import exit_code
 from gitcoord.service import Desk, initialise, open_desk
-from support.repo import LOG_REF, fsck, git, make_repo
+from support.repo import LOG_REF, fsck, git, loosen, make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +39,7 @@ def repo(tmp_path: Path) -> str:
 
 
 def object_file(repo: str, name: str) -> str:
+    loosen(repo)
     oid = git(repo, "rev-parse", f"{LOG_REF}:{name}" if name else LOG_REF)
     return f"{repo}/.git/gitcoord/objects/{oid[:2]}/{oid[2:]}"
 

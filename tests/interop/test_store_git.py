@@ -11,7 +11,7 @@ from gitcoord.store.objects import ObjectStore
 from gitcoord.store.refs import LogRef
 from gitcoord.store.repository import Repository, find_repository, worktree_roots
 from gitcoord.store.setup import prepare_runtime
-from support.repo import GitFailed, add_worktree, fsck, git, git_bytes, make_repo
+from support.repo import GitFailed, add_worktree, fsck, git, git_bytes, loosen, make_repo
 
 SHAPES = ["sha1", "sha256", "bare", "bare-sha256", "worktree", "submodule", "separate"]
 SIZES = (0, 1, 300, 3990, 4090, 66000)
@@ -143,8 +143,9 @@ def test_no_housekeeping_takes_an_object_not_even_an_unreachable_one(tmp_path: P
 @pytest.mark.parametrize("shape", ["sha1", "sha256"])
 def test_a_missing_or_damaged_object_comes_back_from_the_users_packs(tmp_path: Path, shape: str) -> None:
     where, repo = make(tmp_path, shape)
+    tip, written = write_commit(ObjectStore(repo), None, b"packed")
+    loosen(where)
     with closing(ObjectStore(repo)) as store:
-        tip, written = write_commit(store, None, b"packed")
         swap(LogRef(repo), None, tip)
         # Without -l a repack copies what lies in alternates.
         git(where, "repack", "-adq")
@@ -175,7 +176,8 @@ def test_packs_that_a_repack_replaced_are_no_obstacle(tmp_path: Path) -> None:
     with closing(ObjectStore(repo)) as store:
         for text in (b"one", b"two", b"three"):
             before = tips[-1] if tips else None
-            tip, _ = write_commit(store, before, text)
+            tip, _ = write_commit(ObjectStore(repo), before, text)
+            loosen(where)
             swap(ref, before, tip)
             tips.append(tip)
             git(where, "repack", "-adq")

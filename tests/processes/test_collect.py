@@ -15,7 +15,10 @@ from support.procs import start
 from support.repo import fsck, git, make_repo, tree_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from gitcoord.store.entries import Object
 
 CLEANERS = (
     ("prune", "--expire=now"),
@@ -101,14 +104,26 @@ def test_a_cleaner_between_the_objects_and_the_ref_takes_none_of_ours(
     assert len(fresh.get_locked_files()["locks"]) == 1
 
 
-@pytest.mark.parametrize("cleaner", [("prune", "--expire=now"), ("gc", "--prune=now", "--quiet")], ids=lambda c: c[0])
+@pytest.mark.parametrize("how", ["packed", "loose"])
 def test_the_same_cleaner_takes_the_same_objects_from_gits_own_store(
-    repo: str, cleaner: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    repo: str, cleaner: tuple[str, ...], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if (how, cleaner[0]) in {("packed", "prune"), ("loose", "repack")}:
+        return  # `prune` alone takes no pack, nor `repack` what is loose
     # A writer that syncs notices when what it wrote is gone; one that does not, as git itself writes, has no idea.
     monkeypatch.setenv("GITCOORD_FSYNC", "0")
     between = CleanedBetween(repo, cleaner, monkeypatch)
-    between.desk.access.coordinator.objects.directory = f"{repo}/.git/objects"
+    objects = between.desk.access.coordinator.objects
+    objects.directory = f"{repo}/.git/objects"
+    if how == "loose":
+
+        def publish(new: Iterable[Object]) -> list[str]:
+            paths: list[str] = []
+            for found in new:
+                objects.write(found.kind, found.body, paths)
+            return paths
+
+        monkeypatch.setattr(objects, "publish", publish)
     answer = between.desk.store_data("scope", "k", 1)
     assert answer["ok"], "the writer has no idea"
     assert between.cleaned == 1
@@ -149,14 +164,19 @@ def test_our_own_packing_between_the_objects_and_the_ref_takes_nothing_that_is_w
         for name in names:
             os.utime(os.path.join(where, name), (1, 1))
     coordinator = desk.access.coordinator
-    sync, now = coordinator.objects.sync, coordinator.clock.stamp()
+    publish, now = coordinator.objects.publish, coordinator.clock.stamp()
     packed: list[int] = []
 
-    def packing_sync(paths: list[str]) -> None:
+    def pack() -> None:
         packed.append(pack_history(coordinator.repository, coordinator.tip(), now.at_ms / 1000, config.environment()))
-        sync(paths)
 
-    monkeypatch.setattr(coordinator.objects, "sync", packing_sync)
+    def packing_publish(objects: Iterable[Object]) -> list[str]:
+        pack()
+        paths = publish(objects)
+        pack()
+        return paths
+
+    monkeypatch.setattr(coordinator.objects, "publish", packing_publish)
     # What is left of the locks after this is a tree that the log had before, and has not now.
     answer = desk.unlock_files(["src/db.py"])
     assert packed[0] > 0

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitcoord.errors import CoordError
 from gitcoord.service import open_desk
+from gitcoord.store import merging
+from gitcoord.store.packs import Packs, level_of
 from support.repo import LOG_REF, git, git_bytes
 
 if TYPE_CHECKING:
@@ -83,17 +85,21 @@ class Trap:
 
     Attributes:
         calls: how many there were.
-        phase: `before` the first object has its name, `between` that and the ref's move, `after` it.
+        phase: `before` the first object is written, `between` that and the ref's move, `after` it.
     """
 
-    def __init__(self, at: int | str, action: Callable[[str], None], *, torn: bool = False) -> None:
+    def __init__(
+        self, at: int | str, action: Callable[[str], None], *, torn: bool = False, within: str | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             at: at which call, from 1, or before which file is opened for the first time; 0 is never.
             action: told the phase.
             torn: count the writes alone, and let half of the chosen one happen first.
+            within: count the calls of this phase alone.
         """
+        self._within = within
         self.calls = 0
         self.phase = "before"
         self._at = at
@@ -107,7 +113,7 @@ class Trap:
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:
-            if not self._torn or name == "write":
+            if (not self._torn or name == "write") and self._within in (None, self.phase):
                 self.calls += 1
                 if self.calls == self._at or (isinstance(self._at, str) and str(args[0]).endswith(self._at)):
                     self._at = 0
@@ -117,6 +123,8 @@ class Trap:
                         return half + real(args[0], args[1][half:])
                     self._action(self.phase)
             result = real(*args, **more)
+            if name == "open" and str(args[0]).endswith("/spool") and args[1] & os.O_WRONLY and self.phase == "before":
+                self.phase = "between"
             if name in ("replace", "rename", "link"):
                 self._note(str(args[1]))
             return result
@@ -126,8 +134,6 @@ class Trap:
     def _note(self, made: str) -> None:
         if made.endswith(LOG_REF):
             self.phase = "after"
-        elif "/gitcoord/objects/" in made and self.phase == "before":
-            self.phase = "between"
 
 
 class Child:
@@ -302,22 +308,32 @@ def die_at_every_call(link: Link, repo: str, kind: str, torn: bool) -> None:
     """
     steady = open_desk(repo, session="steady")
     steady.sign_on()
-    if kind == "store":
+    packs = Packs(f"{repo}/.git/gitcoord/objects/pack", 20)
+    # A few packs take the same way as many.
+    merging.FAN = 3 if kind == "merge" else merging.FAN
+    objects = steady.access.coordinator.objects
+    tidy, objects.tidy = objects.tidy, lambda: 0  # that is for the mortal to do, or afterwards
+    if kind != "lock":
         open_desk(repo, session="mortal").sign_on()
 
     def act(desk: Desk, key: str) -> dict[str, Any]:
-        if kind == "store":
+        if kind != "lock":
             return _ok(desk.store_data("deaths", key, key))
         return _ok(desk.lock_files([key], reason=key), "granted")
 
-    at, survived = 0, False
-    while not survived:
-        at += 1
-        key = f"{kind}-{link.index}-{'torn' if torn else 'cut'}-{at}"
+    at, parts = 0, ["after"] if kind == "merge" else ["before", "between", "after"]
+    while parts:
+        # A merge makes many calls that are alike: every second one is enough.
+        at, within = at + (2 if kind == "merge" else 1), parts[0]
+        key = f"{kind}-{link.index}-{'torn' if torn else 'cut'}-{within}-{at}"
+        number = 0
+        while kind == "merge" and sum(level_of(name) == 0 for name in packs.names()) < merging.FAN:
+            number += 1
+            _ok(steady.store_data("more", f"{key}-{number}", number))
 
-        def run(say: Callable[[Any], None], at: int = at, key: str = key) -> None:
-            mine = open_desk(repo, session="mortal") if kind == "store" else open_desk(repo, hint="m", process=True)
-            Trap(at, lambda phase: (say(phase), _die())[1], torn=torn).install()
+        def run(say: Callable[[Any], None], at: int = at, key: str = key, within: str = within) -> None:
+            mine = open_desk(repo, session="mortal") if kind != "lock" else open_desk(repo, hint="m", process=True)
+            Trap(at, lambda phase: (say(phase), _die())[1], torn=torn, within=within).install()
             act(mine, key)
             say("answered")
 
@@ -327,7 +343,9 @@ def die_at_every_call(link: Link, repo: str, kind: str, torn: bool) -> None:
         took_s = time.monotonic() - began
         if kind == "lock":
             _ok(steady.unlock_files([key]))
-        survived = ended_by == 0
+        tidy()
+        if ended_by == 0:
+            at, parts = 0, parts[1:]
         link.emit([key, said[0], after, took_s, os.path.exists(f"{repo}/.git/{LOG_REF}.lock")])
 
 

@@ -226,3 +226,18 @@ def tree_paths(repo: str, rev: str = LOG_REF, *, under: str = "") -> list[str]:
     """
     out = git_bytes(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev, *([under + "/"] if under else []))
     return [name.decode("utf-8", "surrogateescape") for name in out.split(b"\0") if name]
+
+
+def loosen(repo: str) -> None:
+    """Let git unpack the log's packs into loose objects, as versions without packs wrote them."""
+    own = f"{repo}/.git/gitcoord/objects"
+    for name in sorted(os.listdir(f"{own}/pack")):
+        path = f"{own}/pack/{name}"
+        if name.endswith(".pack"):
+            with open(path, "rb") as file:
+                pack = file.read()
+            os.unlink(path)
+            if os.path.exists(path.removesuffix(".pack") + ".idx"):
+                os.unlink(path.removesuffix(".pack") + ".idx")
+            env = {**os.environ, "GIT_OBJECT_DIRECTORY": own}
+            subprocess.run(["git", "-C", repo, "unpack-objects", "-q"], input=pack, check=True, env=env)

@@ -9,7 +9,7 @@ import pytest
 
 from gitcoord.errors import exit_code
 from gitcoord.service import Desk
-from support.repo import git, read_log
+from support.repo import git, loosen, read_log
 from support.world import World, code, granted
 
 
@@ -215,6 +215,7 @@ def test_history_of_a_path_tells_of_the_death_that_freed_it(world: World, one: D
 
 def test_a_damaged_lock_is_reported_by_name_and_nothing_is_granted_over_it(world: World, one: Desk) -> None:
     granted(one.lock_files(["src/app.py", "docs/x"]))
+    loosen(str(world.root))
     record = git(world.root, "rev-parse", "refs/coord:locks/src/app.py/@one-1.json")
     path = Path(world.coordinator.repository.runtime, "objects", record[:2], record[2:])
     path.chmod(0o600)

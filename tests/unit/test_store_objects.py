@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from gitcoord.errors import ObjectDamaged, ObjectMissing, StorageFault
-from gitcoord.store.objects import ObjectStore, deflate, parse_loose
+from gitcoord.store import entries
+from gitcoord.store.entries import parse_loose
+from gitcoord.store.objects import ObjectStore
 from gitcoord.store.repository import Repository, find_repository
 from gitcoord.store.setup import prepare_runtime
 
@@ -32,6 +34,14 @@ def store(repo: Repository) -> ObjectStore:
     return ObjectStore(repo)
 
 
+def deflate(content: bytes) -> bytes:
+    return entries.deflate(content, is_tree=content.startswith(b"tree "))
+
+
+def write(store: ObjectStore, kind: bytes, body: bytes) -> bytes:
+    return store.write(kind, body, [])
+
+
 def loose(store: ObjectStore, oid: bytes) -> Path:
     return Path(store.directory) / oid.hex()[:2] / oid.hex()[2:]
 
@@ -46,14 +56,14 @@ def in_main_store(repo: Repository, oid: bytes) -> Path:
 @pytest.mark.parametrize("kind", [b"blob", b"tree"])
 def test_what_is_written_comes_back(store: ObjectStore, kind: bytes, size: int) -> None:
     body = os.urandom(size)
-    batch = store.batch()
-    oid = batch.add(kind, body)
+    paths: list[str] = []
+    oid = store.write(kind, body, paths)
     assert oid == hashlib.sha1(b"%s %d\0%s" % (kind, size, body)).digest() == store.hash_object(kind, body)
     assert store.read(oid) == store.read(oid, verify=True) == (kind, body)
-    assert str(loose(store, oid)) in batch.paths
+    assert str(loose(store, oid)) in paths
     assert loose(store, oid).stat().st_mode & 0o777 == 0o444
     assert os.listdir(Path(store.directory).parent / "tmp") == []
-    store.sync(batch.paths)
+    store.sync(paths)
 
 
 @pytest.mark.parametrize("size", [0, 100, 65534, 65535, 65536, 131070, 131071, 300000])
@@ -63,25 +73,25 @@ def test_a_stored_stream_is_a_zlib_stream(size: int) -> None:
 
 
 def test_large_records_are_compressed(store: ObjectStore) -> None:
-    oid = store.batch().add(b"blob", b"the same line\n" * 1000)
+    oid = write(store, b"blob", b"the same line\n" * 1000)
     assert loose(store, oid).stat().st_size < 1000
 
 
 def test_an_object_that_is_there_is_kept_but_synced_again(store: ObjectStore) -> None:
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     before = loose(store, oid).stat().st_ino
-    batch = store.batch()
-    assert batch.add(b"blob", b"x") == oid
+    paths: list[str] = []
+    assert store.write(b"blob", b"x", paths) == oid
     assert loose(store, oid).stat().st_ino == before
-    assert batch.paths == [str(loose(store, oid))]
+    assert paths == [str(loose(store, oid))]
 
 
 @pytest.mark.parametrize("damage", [b"", b"junk", deflate(b"blob 1\0y")])
 def test_a_damaged_object_is_replaced_when_it_is_written_again(store: ObjectStore, damage: bytes) -> None:
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     loose(store, oid).unlink()
     loose(store, oid).write_bytes(damage)
-    store.batch().add(b"blob", b"x")
+    write(store, b"blob", b"x")
     assert store.read(oid, verify=True) == (b"blob", b"x")
 
 
@@ -105,7 +115,7 @@ DAMAGES: list[Callable[[bytes], bytes]] = [
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_object_is_named(store: ObjectStore, damage: Callable[[bytes], bytes]) -> None:
-    oid = store.batch().add(b"blob", b"some text that is long enough")
+    oid = write(store, b"blob", b"some text that is long enough")
     good = loose(store, oid).read_bytes()
     loose(store, oid).unlink()
     loose(store, oid).write_bytes(damage(good))
@@ -116,7 +126,7 @@ def test_a_damaged_object_is_named(store: ObjectStore, damage: Callable[[bytes],
 
 
 def test_a_sound_object_under_a_wrong_name_is_caught_by_verify_only(store: ObjectStore) -> None:
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     loose(store, oid).unlink()
     loose(store, oid).write_bytes(deflate(b"blob 1\0y"))
     assert store.read(oid) == (b"blob", b"y")
@@ -133,7 +143,7 @@ def test_a_missing_object_is_named(store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("own", [None, b"", b"junk"])
 def test_a_copy_in_the_main_store_is_put_back(repo: Repository, store: ObjectStore, own: bytes | None) -> None:
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     loose(store, oid).unlink()
     if own is not None:
         loose(store, oid).write_bytes(own)
@@ -176,11 +186,11 @@ def test_directories_that_somebody_removed_are_made_again_and_synced(store: Obje
     runtime = Path(store.directory).parent
     (runtime / "tmp").rmdir()
     shutil.rmtree(runtime / "objects")
-    batch = store.batch()
-    oid = batch.add(b"blob", b"x")
+    paths: list[str] = []
+    oid = store.write(b"blob", b"x", paths)
     assert store.read(oid) == (b"blob", b"x")
-    assert batch.paths == [str(loose(store, oid)), store.directory, str(loose(store, oid).parent)]
-    store.sync(batch.paths)
+    assert paths == [str(loose(store, oid)), store.directory, str(loose(store, oid).parent)]
+    store.sync(paths)
 
 
 def test_a_fan_out_directory_that_vanishes_once_does_no_harm(
@@ -198,7 +208,7 @@ def test_a_fan_out_directory_that_vanishes_once_does_no_harm(
             Path(path).rmdir()
 
     monkeypatch.setattr(os, "mkdir", vanishing)
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     assert store.read(oid) == (b"blob", b"x")
     assert len(made) == 4
 
@@ -206,7 +216,7 @@ def test_a_fan_out_directory_that_vanishes_once_does_no_harm(
 def test_without_the_runtime_directory_the_fault_names_the_way_out(repo: Repository) -> None:
     store = ObjectStore(repo._replace(runtime=repo.runtime + "-gone"))
     with pytest.raises(StorageFault) as caught:
-        store.batch().add(b"blob", b"x")
+        write(store, b"blob", b"x")
     assert caught.value.next == "gitcoord doctor"
 
 
@@ -219,7 +229,7 @@ def test_a_full_disk_leaves_nothing_behind(store: ObjectStore, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(os, function, full)
         with pytest.raises(StorageFault) as caught:
-            store.batch().add(b"blob", b"x")
+            write(store, b"blob", b"x")
     assert str(loose(store, oid)) in caught.value.message
     assert "No space left" in caught.value.message
     assert os.listdir(Path(store.directory).parent / "tmp") == []
@@ -227,12 +237,12 @@ def test_a_full_disk_leaves_nothing_behind(store: ObjectStore, monkeypatch: pyte
 
 
 def test_a_written_object_that_vanished_before_the_sync_is_a_fault(store: ObjectStore) -> None:
-    batch = store.batch()
-    oid = batch.add(b"blob", b"x")
+    paths: list[str] = []
+    oid = store.write(b"blob", b"x", paths)
     loose(store, oid).unlink()
     with pytest.raises(StorageFault, match=oid.hex()[2:]):
-        store.sync(batch.paths)
-    ObjectStore(find_repository(store.directory, {}), durable=False).sync(batch.paths)
+        store.sync(paths)
+    ObjectStore(find_repository(store.directory, {}), durable=False).sync(paths)
 
 
 def test_threads_may_share_a_store(store: ObjectStore) -> None:
@@ -240,8 +250,7 @@ def test_threads_may_share_a_store(store: ObjectStore) -> None:
     seen: list[list[bytes]] = []
 
     def work() -> None:
-        batch = store.batch()
-        oids = [batch.add(b"blob", body) for body in bodies]
+        oids = [write(store, b"blob", body) for body in bodies]
         seen.append([store.read(oid, verify=True)[1] for oid in oids])
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -255,7 +264,7 @@ def test_threads_may_share_a_store(store: ObjectStore) -> None:
 def test_sha256_names_are_32_bytes_long(repo: Repository) -> None:
     store = ObjectStore(repo._replace(object_format="sha256"))
     assert store.oid_size == 32
-    oid = store.batch().add(b"blob", b"x")
+    oid = write(store, b"blob", b"x")
     assert oid == hashlib.sha256(b"blob 1\0x").digest()
     assert store.read(oid, verify=True) == (b"blob", b"x")
 

@@ -33,7 +33,8 @@ def test_the_runtime_directory_is_made_once_and_nothing_else_is_touched(repo: Re
     before = snapshot(repo.common_dir)
     made = prepare_runtime(repo)
     runtime = Path(repo.runtime)
-    assert made == [repo.runtime, f"{runtime}/objects", f"{runtime}/tmp", f"{runtime}/README", str(alternates(repo))]
+    directories = [repo.runtime, f"{runtime}/objects", f"{runtime}/objects/pack", f"{runtime}/tmp"]
+    assert made == [*directories, f"{runtime}/README", str(alternates(repo))]
     assert runtime.stat().st_mode & 0o777 == 0o700
     assert "gitcoord" in (runtime / "README").read_text()
     after = snapshot(repo.common_dir)
@@ -119,4 +120,4 @@ def test_a_directory_of_another_user_is_named(repo: Repository, monkeypatch: pyt
 
 def test_before_init_everything_is_missing(repo: Repository) -> None:
     codes = [fault.code for fault in runtime_faults(repo, NOW_S)]
-    assert codes == ["runtime_missing", "runtime_missing", "runtime_missing", "alternate_missing"]
+    assert codes == [*["runtime_missing"] * 4, "alternate_missing"]
