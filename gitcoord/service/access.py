@@ -48,7 +48,7 @@ class Access:
         self.log: Log = Log(repository, durable=durable)
         self.publishes_later = False
         self.limit_s: float | None = None
-        self._durable = durable
+        self.durable = durable
         self._coordinator: Coordinator | None = None
         self._sharer: Sharer | None = None
         self._shared: Shared | None = None
@@ -72,7 +72,7 @@ class Access:
         if self._coordinator is None:
             from gitcoord.coordinator import Coordinator
 
-            self._coordinator = Coordinator(self.repository, self.clock, durable=self._durable)
+            self._coordinator = Coordinator(self.repository, self.clock, durable=self.durable)
             self.log = self._coordinator
         return self._coordinator
 

@@ -57,7 +57,7 @@ def _seconds(access: Access, name: str, default: float) -> float:
 def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S) -> Transport:
     """Return what reaches a remote, within the time that `gitcoord.timeout` allows."""
     limit_s = min(limit_s, _seconds(access, "gitcoord.timeout", limit_s), access.limit_s or limit_s)
-    return Transport(access.repository, shared.remote, shared.ref, limit_s=limit_s)
+    return Transport(access.repository, shared.remote, shared.ref, limit_s=limit_s, durable=access.durable)
 
 
 def _meeting(access: Access, shared: Shared) -> Meeting:

@@ -11,6 +11,7 @@ from gitcoord.runtime.machine import new_id
 from gitcoord.runtime.shared import BRANCH_REF, DEFAULT_REF, Shared
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.project import repository_config
+from gitcoord.store.inherited import let_go_of_inherited
 from gitcoord.store.setup import prepare_runtime
 from gitcoord.transitions import clocks
 from gitcoord.values import Any
@@ -60,6 +61,8 @@ def initialise(
     if coordinator.ref.read() is None:
         created = coordinator.begin(_first_operation(access, coordinator.clock.stamp()))
     coordinator.mend_refs()
+    let_go = let_go_of_inherited(access.repository, config.environment())
+    warnings += [f"the log of another clone is still read from {place}: {why}" for place, why in let_go.kept]
     sharing = _share(access, remote, branch=branch, adopt=adopt) if remote is not None else joined
     return {
         "ok": True,
