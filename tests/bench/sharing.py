@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.ground import desk, hold, must
-from bench.measure import Row, Sizes, in_turns, timed
+from bench.measure import Row, Sizes, in_turns, timed, warm_up
 from gitcoord.service import initialise
 from support.procs import start
 from support.repo import fsck, git, make_repo
@@ -56,23 +56,28 @@ def _one_lock(place: str, rounds: int) -> Iterator[Row]:
     must(desk(repo, "holder-0").sync())
     writer = desk(repo, "writer")
     must(writer.sign_on())
-    plain = make_repo(os.path.join(place, "plain"))
-    git(plain, "remote", "add", "origin", remote)
-    git(plain, "push", "-q", "origin", "HEAD:refs/heads/plain")
+    plain, commits = _made_alike(os.path.join(place, "plain"), warm_up(rounds) + rounds)
 
     def lock(number: int) -> float:
         return timed(lambda: must(writer.lock_files([f"src/part00/one{number}.py"], reason="Measure.")))
 
     def push(number: int) -> float:
-        with open(os.path.join(plain, "file.txt"), "w", encoding="utf-8") as file:
-            file.write(f"{number}\n")
-        git(plain, "add", "file.txt")
-        git(plain, "commit", "-q", "-m", f"Change {number}")
-        command = ["git", "-C", plain, "push", "-q", "origin", "HEAD:refs/heads/plain"]
+        command = ["git", "-C", plain, "push", "-q", remote, f"{commits[number]}:refs/heads/plain"]
         return timed(lambda: subprocess.run(command, check=True, stdin=subprocess.DEVNULL))
 
     ours, theirs = in_turns(rounds, [lock, push])
     yield Row(GROUP, "one confirmed lock / one git push of a commit", ours, theirs, "ms", 1.3)
+
+
+def _made_alike(place: str, count: int) -> tuple[str, list[str]]:
+    """Make a repository whose log shares with nobody, and so many commits of one lock each, to be pushed one by one."""
+    repo = make_repo(place)
+    must(initialise(repo, local=True))
+    hold(repo, 10)
+    writer = desk(repo, "writer", durable=False)
+    for number in range(count):
+        must(writer.lock_files([f"src/part00/one{number}.py"], reason="Measure."))
+    return repo, git(repo, "rev-list", "--reverse", f"--max-count={count}", "refs/gitcoord/main").split()
 
 
 def _together(place: str, each: int) -> Iterator[Row]:
