@@ -68,6 +68,7 @@ class Session(TypedDict):
     held: int
     notices: list[Notice]
     challenges: NotRequired[list[Challenge]]
+    principal: NotRequired[str]
 
 
 class Term(TypedDict):
@@ -116,13 +117,39 @@ class Limits(TypedDict):
     lease_command_s: int
 
 
+class Key(TypedDict):
+    """One public key, `ssh` or `gpg`; it counts from the revision `since` on, and not from `until` on."""
+
+    kind: str
+    fingerprint: str
+    public: str
+    since: int
+    until: int | None
+
+
+class Principal(TypedDict):
+    """Somebody who is known by keys: its roles, and its keys, revoked ones too."""
+
+    roles: list[str]
+    keys: list[Key]
+
+
+class Role(TypedDict):
+    """What a role lets its principals do, and which scopes they may write (`*` at the end stands for anything)."""
+
+    may: list[str]
+    scopes: list[str]
+
+
 class Policy(TypedDict):
     """`policy.json`: the rules that this log lives by."""
 
     version: int
     case: Literal["sensitive", "insensitive"]
-    unsigned: Literal["accepted"]
+    unsigned: Literal["accepted", "refused"]
     limits: Limits
+    principals: NotRequired[dict[str, Principal]]
+    roles: NotRequired[dict[str, Role]]
 
 
 DEFAULT_LIMITS: Limits = {
@@ -138,7 +165,8 @@ Operation = dict[str, Any]
 """One thing that a session did.
 
 Always: `id`, `type`, `clock`, `author`; `session` and `incarnation` but for `log.init`. The rest belongs to the type
-and is described by its transition.
+and is described by its transition. `signer` names the key that signs the commit; an unsigned
+operation has none.
 """
 
 

@@ -4,22 +4,26 @@ A log is a sequence of operations, and a state is what they add up to. This pack
 it does no I/O, asks no clock and draws no random number. All that a rule looks at is in the state or in the operation,
 so anybody can replay a log, at any time, on any machine, and must arrive at the same tree, bit for bit.
 
-One module for each noun: `sessions`, `locks`, `data`; `clocks` says when time is up. A rule takes the state and the
+One module for each noun: `sessions`, `locks`, `data`, `policies`; `clocks` says when time is up. A rule takes the state and the
 operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or, for what
 no state would accept, a `BadRequest`) and the state is to be thrown away.
 
 Every operation but `log.init` and `session.start` names its session and incarnation. That session must be on the state
 with that very incarnation; the operation then renews its lease and clears its notices, whatever else it does.
+
+Before its own rule, an operation is judged by the policy of the state that it meets (`gitcoord.principals`): may the
+key that it names do this, and is the session its principal's?
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitcoord import principals
 from gitcoord.errors import BadRequest, UnsupportedFormat
 from gitcoord.model import FORMAT, RULES, Operation
 from gitcoord.state import State
-from gitcoord.transitions import data, locks, sessions
+from gitcoord.transitions import data, locks, policies, sessions
 from gitcoord.values import Any
 
 Facts = dict[str, Any]
@@ -39,6 +43,7 @@ _RULES: dict[str, Rule] = {
     "data.store": data.store,
     "data.delete": data.delete,
     "data.delete_scope": data.delete_scope,
+    "policy.set": policies.set_policy,
 }
 
 
@@ -54,7 +59,7 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
         for each operation, what its answer has to tell.
 
     Raises:
-        Refused: a rule said no.
+        Refused: a rule or the policy said no.
         BadRequest: no state would accept it.
         UnsupportedFormat: an operation of a kind that these rules do not know.
         IntegrityFault: a record that had to be read cannot be.
@@ -66,7 +71,7 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
     if first["type"] == "log.init":
         if state.revision or len(operations) > 1:
             raise BadRequest("a log begins once, and alone")
-        state.policy = first["policy"]
+        state.policy = policies.first(first)
         repository = first["repository"]
         facts: list[Facts] = [{}]
     else:
@@ -89,6 +94,7 @@ def _apply(state: State, operation: Operation) -> Facts:
             f"operation {operation['id']} is a {operation['type']!r}, which these rules do not know",
             next="upgrade gitcoord",
         )
+    operation["principal"] = principals.judge(state.policy, operation, operation["revision"])
     if operation["type"] != "session.start":
         sessions.renew_actor(state, operation)
     return rule(state, operation)

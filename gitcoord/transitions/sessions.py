@@ -13,7 +13,7 @@ A lease that ran out ends nothing by itself: until somebody acts on it, the next
 
 from __future__ import annotations
 
-from gitcoord import names
+from gitcoord import names, principals
 from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken
 from gitcoord.model import Challenge, Lock, Operation, Session
 from gitcoord.state import State, claim_of
@@ -54,6 +54,7 @@ def renew_actor(state: State, operation: Operation) -> None:
     An operation that nobody waits for (a renewal in the background) says `keeps_notices`.
     """
     record = require(state, operation["session"], operation["incarnation"])
+    principals.check_actor(record.get("principal"), operation["principal"], record["session"])
     fresh = _renewed(record, operation)
     if operation.get("keeps_notices"):
         fresh["notices"] = record["notices"]
@@ -110,9 +111,12 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
                 since=old["started_at"],
             )
         check_evidence(old, takeover["evidence"], operation)
+        principals.check_actor(old.get("principal"), operation["principal"], name)
         released = _release_all(state, old)
+    who = operation["principal"]
     state.put_session(
         {
+            **({} if who is None else {"principal": who}),
             "session": name,
             "incarnation": operation["id"],
             "author": operation["author"],
@@ -165,6 +169,7 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
         found = require(state, other["session"], other["incarnation"])
         if found["clock"]["machine"] != operation["clock"]["machine"]:
             raise Refused(f"session {other['session']} is of another machine and renews its own lease")
+        principals.check_actor(found.get("principal"), operation["principal"], found["session"])
         fresh = _renewed(found, operation)
         fresh["notices"] = found["notices"]
         state.put_session(fresh)
