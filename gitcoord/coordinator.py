@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gitcoord import render
+from gitcoord import envelope, render
 from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
@@ -25,9 +25,13 @@ from gitcoord.runtime.group import Pending, PendingFile
 from gitcoord.runtime.machine import Clock
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.state import State
+from gitcoord.store.objects import Batch, Held
 from gitcoord.store.repository import Repository
 from gitcoord.transitions import Facts, advance
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.signing import Signer
 
 _TRIES = 200
 _CHAIN_LIMIT = 256
@@ -36,6 +40,8 @@ _IMPATIENCE_S = 0.2
 
 
 Plan = Callable[[State, Stamp], list[Operation]]
+ChooseSigner = Callable[[State, list[Operation]], "Signer | None"]
+"""Says who signs operations that are wanted on a state; None leaves them unsigned."""
 
 
 class Receipt(NamedTuple):
@@ -102,12 +108,16 @@ class Coordinator(Log):
         clock: who tells the time.
         durable: whether objects and the ref are synced before an answer; without it a power cut may lose
             what was acknowledged, a killed process still loses nothing.
+        signers: says who signs what this process writes; None leaves all of it unsigned.
     """
 
-    def __init__(self, repository: Repository, clock: Clock, *, durable: bool = True) -> None:
+    def __init__(
+        self, repository: Repository, clock: Clock, *, durable: bool = True, signers: ChooseSigner | None = None
+    ) -> None:
         """Open; reads nothing yet."""
         super().__init__(repository, durable=durable)
         self.clock = clock
+        self._signers = signers
         self._pending = PendingFile(repository.runtime)
         self._looked_at_alias = False
         self._build_turn = _Turn(f"{repository.runtime}/build.lock")
@@ -155,13 +165,16 @@ class Coordinator(Log):
             nothing = Receipt([], [], [], base, state)
             try:
                 operations = plan(state, now)
+                signer = None if self._signers is None or not operations else self._signers(state, operations)
+                if signer is not None:
+                    operations = [{**operation, "signer": signer.fingerprint} for operation in operations]
                 work = state.fork()
                 made = [(operation, *self._next(work, operation)) for operation in operations]
             except Refused as refusal:
                 return _Built(nothing, base, self.commit(base).revision, refusal, base == tip)
             if not made:
                 return _Built(nothing, base, self.commit(base).revision, None, base == tip)
-            chain = self._written(pending, made)
+            chain = self._written(pending, made, signer)
             if ordered:
                 self._pending.write(chain, self.clock.stamp())
             last = made[-1]
@@ -173,16 +186,31 @@ class Coordinator(Log):
         facts = advance(work, [operation])[0]
         return facts, work.revision, work.fork()
 
-    def _written(self, pending: Pending, made: list[tuple[Operation, Facts, int, State]]) -> Pending:
-        """Write a commit for each operation, and return the chain that they lengthen."""
+    def _written(
+        self, pending: Pending, made: list[tuple[Operation, Facts, int, State]], signer: Signer | None
+    ) -> Pending:
+        """Write a commit for each operation, and return the chain that they lengthen.
+
+        Raises:
+            NoKey: they were to be signed and could not be; nothing was written.
+        """
         parent = pending.head
         chain, files = pending.commits, pending.files
+        kept: list[Commit] = []
+        batches: list[Batch | Held] = []
         for _, _, revision, after in made:
-            batch = self.objects.batch()
+            batch = self.objects.batch() if signer is None else Held(self.objects)
             tree = after.write(batch.add)
-            before, parent = parent, batch.add(b"commit", render.commit(tree, [parent], after.header))
-            self.keep(Commit(parent, tree, [before], revision))
-            chain, files = (*chain, parent), (*files, tuple(batch.paths))
+            body = render.commit(tree, [parent], after.header)
+            if signer is not None:
+                body = envelope.wrap(body, signer.sign(body), self.objects.oid_size)
+            before, parent = parent, batch.add(b"commit", body)
+            kept.append(Commit(parent, tree, [before], revision))
+            batches.append(batch)
+        for commit, batch in zip(kept, batches, strict=True):
+            written = batch if isinstance(batch, Batch) else batch.written()
+            self.keep(commit)
+            chain, files = (*chain, commit.oid), (*files, tuple(written.paths))
         return Pending(pending.base, chain, files)
 
     def _publish(self, built: _Built) -> bool:
@@ -303,17 +331,25 @@ class Coordinator(Log):
                 return self._swap(None, oid, state.header["operations"][0], "the deleted ref is put back")
             return False
 
-    def begin(self, operation: Operation) -> bool:
-        """Make the log with its first operation; False if there is one by now."""
+    def begin(self, operation: Operation, signer: Signer | None = None) -> bool:
+        """Make the log with its first operation, signed where a signer is given; False if there is one by now.
+
+        Raises:
+            NoKey: it could not be signed.
+        """
+        if signer is not None:
+            operation = {**operation, "signer": signer.fingerprint}
         state = self.first_state()
         advance(state, [operation])
         with self._publish_turn:
             if self.ref.read() is not None:
                 return False
-            batch = self.objects.batch()
-            tree = state.write(batch.add)
-            oid = batch.add(b"commit", render.commit(tree, [], state.header))
-            self.objects.sync(batch.paths)
+            held = Held(self.objects)
+            body = render.commit(state.write(held.add), [], state.header)
+            if signer is not None:
+                body = envelope.wrap(body, signer.sign(body), self.objects.oid_size)
+            oid = held.add(b"commit", body)
+            self.objects.sync(held.written().paths)
             return self._swap(None, oid, operation)
 
 

@@ -52,7 +52,8 @@ def open_desk(args: Arguments) -> Desk:
 
     start = start_of(args)
     agent = config.read_environment().harness or "command line"
-    return service.open_desk(start, session=who(args), hint=agent, process=False, base=start)
+    key: str | None = getattr(args, "signing_key", None)
+    return service.open_desk(start, session=who(args), hint=agent, process=False, base=start, key=key)
 
 
 def who(args: Arguments) -> str:

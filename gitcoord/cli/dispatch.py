@@ -30,6 +30,7 @@ COMMANDS = {
     "check": "ask whether this session may edit; exit 1 and who holds it if not",
     "data": "keep JSON values that all sessions see",
     "log": "read who did what, when and why",
+    "verify": "replay the log: is every commit what the rules make, and by whom",
     "doctor": "find what is wrong with the log's surroundings, and put it right",
     "completion": "print the completion script of a shell",
 }
@@ -55,8 +56,8 @@ GROUPS = {
 """The commands that have verbs of their own."""
 
 _MODULES = {"unlock": "lock", "locks": "lock"}
-_VALUED = ("-C", "--repo", "--session")
-_WITH_VALUE = ("-C", "--repo=", "--session=")
+_VALUED = ("-C", "--repo", "--session", "--key")
+_WITH_VALUE = ("-C", "--repo=", "--session=", "--key=")
 
 
 def run(words: list[str]) -> int:

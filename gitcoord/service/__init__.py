@@ -12,11 +12,13 @@ from gitcoord.values import Any
 __all__ = ["Desk", "doctor", "initialise", "open_desk"]
 
 
-def initialise(start: str) -> dict[str, Any]:
+def initialise(
+    start: str, *, sign: str | None = None, key: str | None = None, trust: str | None = None
+) -> dict[str, Any]:
     """Make the log of the repository around a directory; see `gitcoord.service.setup`."""
     from gitcoord.service import setup
 
-    return setup.initialise(start)
+    return setup.initialise(start, setup.Signing(sign, key, trust))
 
 
 def doctor(start: str, *, fix: bool = False) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def open_desk(
     process: bool = False,
     base: str | None = None,
     clock: Clock | None = None,
+    key: str | None = None,
 ) -> Desk:
     """Open a desk in the repository around a directory.
 
@@ -44,11 +45,12 @@ def open_desk(
         process: whether this process stands behind the session, for as long as it lives.
         base: what relative paths are relative to; None is the worktree's root.
         clock: who tells the time.
+        key: with what to sign, as git's `user.signingKey` takes it; None leaves it to the configuration.
 
     Raises:
         NotARepository: there is no repository, or one that gitcoord cannot work in.
     """
-    access = open_access(start, base, clock)
+    access = open_access(start, base, clock, key)
     return Desk(access, Callers(access, wished=session, hint=hint, process=process))
 
 
@@ -412,6 +414,13 @@ class Desk:
             return {"entries": history.entries(self.access.log, claim, session, limit)}
 
         return self._reading("", verb)
+
+    def verify(self, range: str | None = None, trust: str | None = None, anew: bool = False) -> View:  # noqa: A002
+        """Verify the log, or a range of it; see `gitcoord.service.verification`."""
+        from gitcoord.service import verification
+
+        request = verification.Request(range, trust, anew)
+        return self._answered("ok", None, lambda notices: verification.verify(self.access, request, notices))
 
     def status(self, session: str | None = None) -> View:
         """Return one screen's worth: who is here, what they hold, what lapses soon, who waits."""

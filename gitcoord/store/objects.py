@@ -300,6 +300,31 @@ class Batch:
         return self._store.write(kind, body, self.paths)
 
 
+class Held:
+    """Objects that have names already and are written later, or never."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        """Start without objects."""
+        self._store = store
+        self._objects: list[tuple[bytes, bytes]] = []
+
+    def add(self, kind: bytes, body: bytes) -> bytes:
+        """Keep one object and return its name."""
+        self._objects.append((kind, body))
+        return self._store.hash_object(kind, body)
+
+    def written(self) -> Batch:
+        """Write all of them and return the batch that they are.
+
+        Raises:
+            StorageFault: the system could not.
+        """
+        batch = self._store.batch()
+        for kind, body in self._objects:
+            batch.add(kind, body)
+        return batch
+
+
 def deflate(content: bytes) -> bytes:
     """Return a zlib stream of an object's header and body: the quickest to make, at a sane size.
 

@@ -108,6 +108,9 @@ class Examination:
                 if self._signatures.waiting >= _SETTLED_AT_ONCE:
                     self._settle()
             self._settle()
+            if self.pinned is not None and self.root is None and history.commits and not history.commits[0].parents:
+                here, self.good = history.commits[0], None
+                raise Broken("root", f"begins a log without a root, and this clone trusts {self.pinned}")  # noqa: TRY301
         except Broken as broken:
             return self._first_fault(Fault(_oid(here), broken.rule, broken.reason))
         except IntegrityFault as error:
@@ -162,6 +165,8 @@ class Examination:
             judged = self._judge_merge(found, state)
         else:
             judged = rules.judge(found, state, policy, self.reader.oid_size, self.reader.add)
+        if parents:
+            self._check_policy(found, policy, judged.state)
         if judged.signature is not None:
             self._good_before[found.oid] = self.good
             if not self._signatures.check(found.oid, judged.signature):
@@ -191,10 +196,27 @@ class Examination:
         if type(policy) is not dict or principals.fault_of(policy) is not None:
             raise Broken("shape", "begins a log without a policy")
         signer = operation.get("signer")
-        self.root = signer if principals.is_signed_log(policy) else None
-        if self.pinned is not None and self.root is not None and self.root != self.pinned:
-            raise Broken("root", f"begins a log of the root {self.root}, and this clone trusts {self.pinned}")
+        if principals.is_signed_log(policy):
+            self._check_root([] if signer is None else [signer])
         return policy
+
+    def _check_root(self, roots: list[str]) -> None:
+        """Note the root of a log that is signed from here on.
+
+        Raises:
+            Broken: it is another than the one that this clone trusts.
+        """
+        if self.pinned is not None and self.pinned not in roots:
+            found = ", ".join(roots) or "nobody"
+            raise Broken("root", f"makes {found} the root of the log, and this clone trusts {self.pinned}")
+        self.root = self.pinned or next(iter(roots), None)
+
+    def _check_policy(self, found: Found, before: Policy, after: State) -> None:
+        """Look at a change of the policy: with its first principals a log gets its root."""
+        if any(operation["type"] == "policy.set" for operation in found.header["operations"]):
+            policy = after.policy
+            if principals.is_signed_log(policy) and not principals.is_signed_log(before):
+                self._check_root(principals.root_keys(policy))
 
     def _known(self, oid: bytes) -> _Behind:
         found = self._behind.get(oid)
@@ -313,7 +335,7 @@ def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
     """
     remembered = MemoryFile(log.repository.runtime).read()
     examination = Examination(log)
-    if remembered is not None and good != remembered.tip and not _is_behind(examination.reader, remembered.tip, good):
+    if remembered is not None and good != remembered.tip and not examination.reader.is_behind(remembered.tip, good):
         remembered = None
     examination.ids, examination.merges = ids_behind(examination.reader, good, remembered)
     fault = growth_fault(examination.reader, good, new)
@@ -335,19 +357,3 @@ def growth_fault(reader: Reader, good: bytes, new: bytes) -> Fault | None:
         here = seen.parents[0]
     return None
 
-
-def _is_behind(reader: Reader, oid: bytes, tip: bytes) -> bool:
-    """Tell whether a commit is on the history behind another, by all parents."""
-    floor = reader.seen(oid).revision
-    stack, done = [tip], set[bytes]()
-    while stack:
-        here = stack.pop()
-        if here == oid:
-            return True
-        if here in done:
-            continue
-        done.add(here)
-        seen = reader.seen(here)
-        if seen.revision > floor:
-            stack.extend(seen.parents)
-    return False

@@ -80,6 +80,26 @@ class Reader:
             raise Broken("format", error.message) from error
         return Found(seen.oid, seen.tree, seen.parents, opened.payload, opened.signatures, header)
 
+    def is_behind(self, oid: bytes, tip: bytes) -> bool:
+        """Tell whether a commit is on the history behind another, by all parents.
+
+        Raises:
+            IntegrityFault: a commit of it cannot be read.
+        """
+        floor = self.seen(oid).revision
+        stack, done = [tip], set[bytes]()
+        while stack:
+            here = stack.pop()
+            if here == oid:
+                return True
+            if here in done:
+                continue
+            done.add(here)
+            seen = self.seen(here)
+            if seen.revision > floor:
+                stack.extend(seen.parents)
+        return False
+
     def shallow(self) -> set[bytes]:
         """Return the commits whose parents git was told to do without."""
         try:
@@ -105,6 +125,26 @@ class Reader:
             if name in wanted:
                 found.append(f"git shows other parents for {name}: see {common}/info/grafts")
         return found
+
+
+def remote_tips(common_dir: str) -> list[tuple[str, bytes]]:
+    """Return the refs that say what remotes were last seen to have, with their commits."""
+    top = "refs/gitcoord/remotes"
+    found: dict[str, bytes] = {}
+    try:
+        for line in read_whole(f"{common_dir}/packed-refs").split(b"\n"):
+            oid, _, name = line.partition(b" ")
+            if name.startswith(top.encode()) and _is_hex(oid):
+                found[os.fsdecode(name)] = bytes.fromhex(oid.decode())
+    except FileNotFoundError:
+        pass
+    for directory, _, names in os.walk(f"{common_dir}/{top}"):
+        for name in names:
+            path = os.path.join(directory, name)
+            oid = read_whole(path).strip()
+            if _is_hex(oid):
+                found[os.path.relpath(path, common_dir)] = bytes.fromhex(oid.decode())
+    return sorted(found.items())
 
 
 def _is_hex(line: bytes) -> bool:
