@@ -58,9 +58,6 @@ class EnvSettings(NamedTuple):
     """What the environment says; None where it is silent."""
 
     session: str | None = None
-    signing_key: str | None = None
-    agent_socket: str | None = None
-    gnupg_home: str | None = None
     repo: str | None = None
     project_dir: str | None = None
     harness: str | None = None
@@ -71,6 +68,9 @@ class EnvSettings(NamedTuple):
     user_email: str | None = None
     fallback_email: str | None = None
     login: str | None = None
+    signing_key: str | None = None
+    agent_socket: str | None = None
+    gnupg_home: str | None = None
 
 
 class GitSettings(NamedTuple):

@@ -188,25 +188,35 @@ def check_actor(owner: str | None, acting: str | None, session: str) -> None:
 
 def fault_of(policy: dict[str, Any]) -> str | None:
     """Return what is wrong with the shape of a policy's principals and roles, None where nothing is."""
-    principals, roles = policy.get("principals", {}), policy.get("roles", {})
-    if type(principals) is not dict or type(roles) is not dict:
+    members, roles = _object(policy.get("principals", {})), _object(policy.get("roles", {}))
+    if members is None or roles is None:
         return "principals and roles must be objects"
-    for name, role in cast("dict[str, Any]", roles).items():
-        if type(role) is not dict or not _is_texts(role.get("may")) or not _is_texts(role.get("scopes")):
+    return _fault_of_roles(roles) or _fault_of_principals(members, roles)
+
+
+def _fault_of_roles(roles: dict[str, Any]) -> str | None:
+    for name, given in roles.items():
+        role = _object(given)
+        if role is None or not _is_texts(role.get("may")) or not _is_texts(role.get("scopes")):
             return f"role {name!r} needs the lists `may` and `scopes`"
-        unknown = sorted(set(role["may"]) - set(PERMISSIONS))
+        unknown = [right for right in role["may"] if right not in PERMISSIONS]
         if unknown:
             return f"role {name!r} names no right: {unknown[0]!r}; rights are {', '.join(PERMISSIONS)}"
+    return None
+
+
+def _fault_of_principals(members: dict[str, Any], roles: dict[str, Any]) -> str | None:
     seen: set[str] = set()
-    for name, principal in cast("dict[str, Any]", principals).items():
+    for name, given in members.items():
         if not name or len(name.encode(errors="replace")) > _NAME_BYTES or not name.isprintable():
             return f"{name!r} is no name of a principal"
-        if type(principal) is not dict or not _is_texts(principal.get("roles")):
+        principal = _object(given)
+        if principal is None or not _is_texts(principal.get("roles")):
             return f"principal {name!r} needs the list `roles`"
         missing = [role for role in principal["roles"] if role not in roles]
         if missing:
             return f"principal {name!r} has a role that the policy does not know: {missing[0]!r}"
-        keys = principal.get("keys")
+        keys: Any = principal.get("keys")
         if type(keys) is not list or not all(_is_key(key) for key in cast("list[Any]", keys)):
             return f"principal {name!r} needs a list of `keys`, each with kind, fingerprint, public, since and until"
         for key in cast("list[Key]", keys):
@@ -214,6 +224,10 @@ def fault_of(policy: dict[str, Any]) -> str | None:
                 return f"the key {key['fingerprint']} is named twice"
             seen.add(key["fingerprint"])
     return None
+
+
+def _object(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if type(value) is dict else None
 
 
 def _is_texts(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gitcoord.cli import acting
+from gitcoord.cli.at import add_option
 from gitcoord.cli.parsing import Parser, add_common, revision, text
 from gitcoord.cli.text import to_json, visible, visible_lines
 from gitcoord.errors import InvalidValue, TooLarge
@@ -83,6 +84,7 @@ def add_get(parser: Parser) -> None:
     """Declare the arguments of `data get`."""
     _add_place(parser)
     parser.add_argument("--text", action="store_true", help="print a string as it is; to a pipe, without a newline")
+    add_option(parser)
     add_common(parser)
     parser.set_defaults(run=_get)
 
@@ -97,7 +99,7 @@ def _get(args: argparse.Namespace) -> int:
         else:
             acting.write(to_json(answer["value"], indent=2 if acting.on_terminal() else None) + "\n")
 
-    return acting.ask(args, lambda desk: desk.retrieve_data(args.scope, args.key), show, verdict="found")
+    return acting.ask(args, lambda desk: desk.retrieve_data(args.scope, args.key, at=args.at), show, verdict="found")
 
 
 def _print_text(value: str) -> None:

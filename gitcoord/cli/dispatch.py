@@ -30,7 +30,11 @@ COMMANDS = {
     "check": "ask whether this session may edit; exit 1 and who holds it if not",
     "data": "keep JSON values that all sessions see",
     "log": "read who did what, when and why",
+    "at": "see who was here and what was held at some time",
+    "blame": "see who held a path, when, why, and how it ended",
     "verify": "replay the log: is every commit what the rules make, and by whom",
+    "policy": "who may do what",
+    "keys": "whose keys count, and a key for an agent",
     "doctor": "find what is wrong with the log's surroundings, and put it right",
     "completion": "print the completion script of a shell",
 }
@@ -51,6 +55,16 @@ GROUPS = {
         "list": "list the keys of a scope",
         "scopes": "list the scopes",
         "delete-scope": "delete a scope with all its keys",
+    },
+    "policy": {
+        "show": "print the policy",
+        "set": "set the policy",
+    },
+    "keys": {
+        "list": "list the keys of the policy",
+        "new": "make a key for a session",
+        "add": "let a public key count as somebody's",
+        "revoke": "let a key count no more",
     },
 }
 """The commands that have verbs of their own."""

@@ -25,7 +25,9 @@ def add_init(parser: Parser) -> None:
         choices=("gpg", "ssh", "none"),
         help="make a signed log, or an unsigned one (default: signed if git signs commits, with its key)",
     )
-    parser.add_argument("--key", metavar="KEY", type=text, help="sign with this key, as git's user.signingKey names one")
+    parser.add_argument(
+        "--key", metavar="KEY", type=text, help="sign with this key, as git's user.signingKey names one"
+    )
     parser.add_argument("--trust", metavar="KEY", type=text, help="pin the fingerprint of the log's root in this clone")
     add_common(parser, acts=False)
     parser.examples("gitcoord init", "gitcoord init --sign ssh --key ~/.ssh/id_ed25519")

@@ -34,7 +34,9 @@ class Access:
         log: for reading; the coordinator itself once there is one.
     """
 
-    def __init__(self, repository: Repository, place: Place, clock: Clock, *, durable: bool, key: str | None = None) -> None:
+    def __init__(
+        self, repository: Repository, place: Place, clock: Clock, *, durable: bool, key: str | None = None
+    ) -> None:
         """Open for reading; nothing is read yet."""
         self.repository = repository
         self._place = place
@@ -88,9 +90,7 @@ def _worktrees_changed(repository: Repository) -> int:
         return 0
 
 
-def open_access(
-    start: str, base: str | None = None, clock: Clock | None = None, key: str | None = None
-) -> Access:
+def open_access(start: str, base: str | None = None, clock: Clock | None = None, key: str | None = None) -> Access:
     """Open the repository around a directory; reads nothing of the log yet.
 
     Args:

@@ -1,7 +1,6 @@
 """The desk: one caller's verbs, and the answers that the public surface promises.
 
-Each verb plans, submits and shows. Errors become answers in one place (`_answered`), where the news for the caller's
-session is added too. A caller's bug (a wrong type from a face) stays an exception.
+Each verb plans, submits and shows. Errors become answers in `_answered`, where the session's news is added too.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from gitcoord.errors import BadRequest, CoordError, SessionEnded
 from gitcoord.service import looking, news
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.integrity import IntegrityVerbs
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -54,11 +54,11 @@ def open_desk(
     return Desk(access, Callers(access, wished=session, hint=hint, process=process))
 
 
-class Desk:
+class Desk(IntegrityVerbs):
     """Answers for one caller. Safe for several threads.
 
-    Every verb returns a dict of the public surface. What went wrong is in `error` (`code`, `message`, `next`), with
-    the verb's own `granted`, `ok`, `found` or `deleted` false; `notices` is there when there is news for the session.
+    Every verb returns a dict of the public surface. What went wrong is in `error`, with the verb's own `granted`, `ok`,
+    `found` or `deleted` false; `notices` is there when there is news for the session.
     """
 
     def __init__(self, access: Access, callers: Callers) -> None:
@@ -256,7 +256,7 @@ class Desk:
             resource: `files` are names of resources, not paths.
             offline: accepted for clones that share; here nothing but this clone decides.
             session: act as this session.
-            cancelled: asked while waiting; true calls the wait off.
+            cancelled: asked while waiting; true calls it off.
         """
         from gitcoord.service import locking
 
@@ -301,6 +301,7 @@ class Desk:
         owner: str | None = None,
         resource: bool | None = None,
         session: str | None = None,
+        at: str | None = None,
     ) -> View:
         """List locks: those that overlap a path, one's own or the others'.
 
@@ -309,6 +310,7 @@ class Desk:
             owner: "ours", "theirs" or None.
             resource: True for named resources only, False for paths only.
             session: whose are ours.
+            at: the state at this point of the log (a time, a revision, a commit); None is now.
         """
 
         def verb(state: State, _now: Stamp) -> View:
@@ -323,7 +325,7 @@ class Desk:
             ]
             return {"locks": found}
 
-        return self._reading("", verb, session)
+        return self._reading("", verb, session) if at is None else self._reading_at("", at, verb)
 
     def check(self, files: list[str], resource: bool = False, session: str | None = None) -> View:
         """Say whether the session may edit these; `ok` is false if others hold any of them."""
@@ -352,8 +354,8 @@ class Desk:
         fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
         return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices))
 
-    def retrieve_data(self, scope: str, key: str) -> View:
-        """Return what is stored under a key; a missing key is `found: false` and no error."""
+    def retrieve_data(self, scope: str, key: str, at: str | None = None) -> View:
+        """Return what is (or `at` a point of the log was) stored under a key; `found: false` is no error."""
 
         def verb(state: State, _now: Stamp) -> View:
             datum = state.datum(names.check_scope(scope), names.check_key(key))
@@ -362,7 +364,7 @@ class Desk:
             fields = ("value", "revision", "stored_by", "stored_at")
             return {"found": True, **{name: canonical.copy_of(datum[name]) for name in fields}}
 
-        return self._reading("found", verb)
+        return self._reading("found", verb) if at is None else self._reading_at("found", at, verb)
 
     def delete_data(self, scope: str, key: str, expect_revision: int | None = None, session: str | None = None) -> View:
         """Delete a key; `deleted` is false, without an error, where there was none."""
@@ -415,25 +417,16 @@ class Desk:
 
         return self._reading("", verb)
 
-    def verify(self, range: str | None = None, trust: str | None = None, anew: bool = False) -> View:  # noqa: A002
-        """Verify the log, or a range of it; see `gitcoord.service.verification`."""
-        from gitcoord.service import verification
-
-        request = verification.Request(range, trust, anew)
-        return self._answered("ok", None, lambda notices: verification.verify(self.access, request, notices))
-
-    def status(self, session: str | None = None) -> View:
-        """Return one screen's worth: who is here, what they hold, what lapses soon, who waits."""
+    def status(self, session: str | None = None, at: str | None = None) -> View:
+        """Return one screen's worth: who is here, what they hold, what lapses soon, who waits; or what `at` tells."""
+        if at is not None:
+            return self.at(at)
         from gitcoord.service import status
 
         return self._reading("", lambda state, now: status.status(self, state, now, session), session)
 
     def tip(self) -> str:
-        """Return the newest commit of the log in hex, at the cost of one ref look-up.
-
-        Raises:
-            NotInitialised: there is no log.
-        """
+        """Return the newest commit of the log in hex, at the cost of one ref look-up; raises `NotInitialised`."""
         return self.access.log.tip().hex()
 
     # -- for a serving process

@@ -32,6 +32,7 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
         raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
     wanted = None if session is None else names.check_session_id(session)
     found: list[View] = []
+    rows: list[tuple[Commit, Header]] = []
     for commit, header in walk(log):
         for operation in reversed(header["operations"]):
             if wanted is not None and wanted not in _sessions(operation):
@@ -40,11 +41,25 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
                 touched = _touched(log, commit, operation)
                 if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
                     found.append(_entry(commit, header, operation, touched))
+                    rows.append((commit, header))
             except (LookupError, TypeError, AttributeError, ValueError) as error:
                 message = f"commit {commit.oid.hex()} holds an operation of an unknown shape"
                 raise UnreadableRecord(message, next="gitcoord doctor", record="coord.json") from error
             if len(found) == limit:
-                return found
+                return _with_signers(log, found, rows)
+    return _with_signers(log, found, rows)
+
+
+def _with_signers(log: Log, found: list[View], rows: list[tuple[Commit, Header]]) -> list[View]:
+    """Return entries with who signed each, and whether that is proven."""
+    if not any(header["operations"][0].get("signer") for _, header in rows):
+        return found
+    from gitcoord.service.proof import NOBODY, proofs
+
+    known = proofs(log, rows)
+    for entry, (commit, _) in zip(found, rows, strict=True):
+        proof = known.get(commit.oid, NOBODY)
+        entry["signer"], entry["proven"] = proof.signer, proof.proven
     return found
 
 
@@ -95,4 +110,6 @@ def _entry(commit: Commit, header: Header, operation: Operation, touched: list[d
         "paths": [record["path"] for record in touched],
         "reason": render.reason(operation),
         "author": operation["author"]["name"],
+        "signer": None,
+        "proven": False,
     }

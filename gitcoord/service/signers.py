@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 
-from gitcoord import config, principals
-from gitcoord.errors import BadRequest, NoKey
+from gitcoord import config, names, principals
+from gitcoord.errors import BadRequest, InvalidName, NoKey
 from gitcoord.model import Operation
 from gitcoord.runtime.files import private_dir
 from gitcoord.signing import sshkeys
@@ -90,7 +90,7 @@ class Signers:
 
 def key_path(repository: Repository, session: str) -> str:
     """Return where the key of a session lies, if it has one of its own."""
-    return f"{repository.runtime}/keys/{session}"
+    return f"{repository.runtime}/keys/{session}/id_ed25519"
 
 
 def make_key(repository: Repository, session: str) -> tuple[str, sshkeys.FileKey]:
@@ -99,17 +99,11 @@ def make_key(repository: Repository, session: str) -> tuple[str, sshkeys.FileKey
     Raises:
         StorageFault: it cannot be written.
     """
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     from gitcoord.store.disk import write_new
 
-    private_dir(f"{repository.runtime}/keys")
     path = key_path(repository, session)
-    key = Ed25519PrivateKey.generate()
-    text = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
+    private_dir(os.path.dirname(path))
+    text, made = sshkeys.generate(path)
     try:
         write_new(path, text, mode=0o600, sync=True)
     except FileExistsError:
@@ -117,9 +111,18 @@ def make_key(repository: Repository, session: str) -> tuple[str, sshkeys.FileKey
         if found is None:
             raise NoKey(f"{path} cannot be used without a passphrase", next=f"rm {path}") from None
         return path, found
-    made = sshkeys.FileKey(path, key)
     write_new(f"{path}.pub", f"{made.public} {session}\n".encode(), mode=0o644, sync=False)
     return path, made
+
+
+def own_public(repository: Repository, session: str) -> tuple[str, str, str] | None:
+    """Return the kind, the fingerprint and the text of the key that was made for a session here, if one was."""
+    try:
+        names.check_session_id(session)
+    except InvalidName:
+        return None
+    found = sshkeys.read_public(f"{key_path(repository, session)}.pub")
+    return None if found is None else ("ssh", found.fingerprint, found.text)
 
 
 def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
@@ -136,7 +139,9 @@ def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
     path = os.path.expanduser(text)
     if found is None and os.path.isfile(path):
         if os.path.getsize(path) > _PUBLIC_BYTES:
-            raise BadRequest(f"{path} is too large for a public key", next="export it: gpg --armor --export-options minimal")
+            raise BadRequest(
+                f"{path} is too large for a public key", next="export it: gpg --armor --export-options minimal"
+            )
         with open(path, encoding="utf-8", errors="replace") as file:
             content = file.read()
         found = sshkeys.parse_public(content) or sshkeys.read_public(f"{path}.pub")
@@ -157,7 +162,7 @@ def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
 def _armoured(repository: Repository, text: str) -> tuple[str, str, str]:
     from gitcoord.signing import gpg
 
-    fingerprint = gpg.fingerprint_of(f"{repository.runtime}/tmp", text)
+    fingerprint = gpg.fingerprint_of(os.path.join(repository.runtime, "tmp"), text)
     if fingerprint is None:
         raise BadRequest("that is not exactly one GPG key", next="gpg --armor --export FINGERPRINT")
     return "gpg", fingerprint, text

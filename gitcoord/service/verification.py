@@ -68,7 +68,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
     verdict, history = examination.run(None if remembered is None else remembered.tip, tip)
     if remembered is not None and history is not None and not history.grown:
         _check_lost(access.log, examination, remembered, tip)
-    answer = _answer(access, examination, verdict, remembered, tip)
+    answer = _answer(examination, verdict, remembered, tip)
     fault = verdict.fault or _remote_fault(access, examination, tip)
     if fault is not None:
         raise _bad(fault, answer)
@@ -202,7 +202,7 @@ def _range(access: Access, text: str, pinned: str | None) -> View:
             raise BadRequest(f"{first} is not behind {last or 'the tip'}", next="name the older one first")
         examination.ids, examination.merges = ids_behind(examination.reader, good, None)
     verdict, _ = examination.run(good, new)
-    answer = _answer(access, examination, verdict, None, new)
+    answer = _answer(examination, verdict, None, new)
     answer["from"] = None if good is None else good.hex()
     if verdict.fault is not None:
         raise _bad(verdict.fault, answer)
@@ -212,9 +212,7 @@ def _range(access: Access, text: str, pinned: str | None) -> View:
     return answer
 
 
-def _answer(
-    access: Access, examination: Examination, verdict: Verdict, remembered: Memory | None, tip: bytes
-) -> View:
+def _answer(examination: Examination, verdict: Verdict, remembered: Memory | None, tip: bytes) -> View:
     tally = examination.tally
     before = 0 if remembered is None else remembered.counts["commits"]
     outside = [
@@ -246,7 +244,7 @@ def _answer(
 def _bad(fault: Fault, answer: dict[str, Any]) -> BadCommit:
     error = BadCommit(
         f"commit {fault.commit.hex()} breaks the rule {fault.rule}: it {fault.reason}",
-        next=f"git show {fault.commit.hex()}; gitcoord log; what is good goes up to {answer.get('good') or '(nothing)'}",
+        next=f"git show {fault.commit.hex()}; what is good goes up to {answer.get('good') or '(nothing)'}",
     )
     error.facts = {
         **answer,
@@ -264,4 +262,3 @@ def _partly(verdict: Verdict, answer: dict[str, Any]) -> Refused:
     )
     error.facts = {**answer, "ok": False, "edges": [oid.hex() for oid in verdict.edges]}
     return error
-

@@ -74,7 +74,7 @@ def _from_file(path: str, wanted: Wanted) -> Signer:
         public = sshkeys.read_public(f"{path}.pub")
     if public is None:
         raise NoKey(
-            f"{path} is locked with a passphrase, and {path}.pub, which would tell the agent which key it is, is missing",
+            f"{path} is locked with a passphrase, and {path}.pub, which tells the agent which key it is, is missing",
             next=f"ssh-keygen -y -f {path} > {path}.pub; ssh-add {path}",
         )
     return _by_agent(public, wanted)

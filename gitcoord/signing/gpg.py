@@ -5,6 +5,8 @@ a keyring of its own that holds the keys of the policy and nothing else, so what
 trusts, makes no difference.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false - python-gnupg says nothing of its types
+
 from __future__ import annotations
 
 import logging
@@ -13,15 +15,18 @@ import shutil
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from io import BytesIO
 from subprocess import Popen
 
-import gnupg
+import gnupg  # pyright: ignore[reportMissingTypeStubs] - it has none
 
 from gitcoord.errors import CoordError, NoKey
 from gitcoord.signing import TIME_LIMIT_S
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _LENGTH = 40
 _HEX = frozenset("0123456789ABCDEF")
@@ -29,7 +34,10 @@ _QUIET = ["--no-auto-key-retrieve", "--no-auto-check-trustdb", "--trust-model", 
 _logger = logging.getLogger("gnupg")
 
 
-class _Program(gnupg.GPG):
+_Base: Any = gnupg.GPG
+
+
+class _Program(_Base):
     """GnuPG with an end to patience: who does not finish in time is stopped.
 
     Args:
@@ -41,6 +49,7 @@ class _Program(gnupg.GPG):
     def __init__(self, limit_s: float, home: str | None = None, options: list[str] | None = None) -> None:
         self._limit_s = limit_s
         self.timed_out = False
+        self._timers: dict[int, threading.Timer] = {}
         try:
             super().__init__(gnupghome=home, options=options)
         except (OSError, ValueError) as error:
@@ -57,20 +66,21 @@ class _Program(gnupg.GPG):
 
         timer = threading.Timer(self._limit_s, stop)
         timer.daemon = True
-        wait = process.wait
-
-        def waited(timeout: float | None = None) -> int:
-            code = wait(timeout)
-            timer.cancel()
-            return code
-
-        process.wait = waited
         timer.start()
+        self._timers[process.pid] = timer
         return process
+
+    def _collect_output(self, process: Popen[bytes], *rest: Any, **named: Any) -> Any:
+        try:
+            return super()._collect_output(process, *rest, **named)
+        finally:
+            timer = self._timers.pop(process.pid, None)
+            if timer is not None:
+                timer.cancel()
 
 
 @lru_cache(maxsize=8)
-def _signing_program(home: str | None) -> _Program:
+def _signing_program(home: str | None) -> Any:
     return _Program(TIME_LIMIT_S, home, ["--pinentry-mode", "error"])
 
 
@@ -106,7 +116,7 @@ class GpgKey:
             )
         self.fingerprint = fingerprints[0]
 
-    @cached_property
+    @property
     def public(self) -> str:
         """The public key, armoured."""
         return export_public(self.fingerprint, self._home)[1]
@@ -157,9 +167,9 @@ class _Keyring:
     def __init__(self, scratch: str) -> None:
         os.makedirs(scratch, mode=0o700, exist_ok=True)
         self.home = tempfile.mkdtemp(prefix="keys-", dir=scratch)
-        self.program = _Program(TIME_LIMIT_S, self.home, _QUIET)
+        self.program: Any = _Program(TIME_LIMIT_S, self.home, _QUIET)
 
-    def __enter__(self) -> _Keyring:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -207,7 +217,7 @@ _per_thread = threading.local()
 
 
 def _verify_one(task: _Task) -> str | None:
-    program: _Program | None = getattr(_per_thread, "program", None)
+    program: Any = getattr(_per_thread, "program", None)
     if program is None or program.gnupghome != task.home:
         program = _per_thread.program = _Program(TIME_LIMIT_S, task.home, _QUIET)
     program.timed_out = False

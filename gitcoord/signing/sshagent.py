@@ -94,7 +94,7 @@ def _ask(path: str, request: bytes, limit_s: float) -> bytes:
     except TimeoutError as error:
         raise NoKey(
             f"the SSH agent at {path} did not answer within {limit_s:g} s",
-            next="it may wait for a touch or a passphrase: use a key that needs none, such as gitcoord keys new SESSION",
+            next="it may wait for a touch or a passphrase: use a key that needs none, as gitcoord keys new makes",
         ) from error
     except OSError as error:
         raise NoKey(f"the SSH agent at {path} cannot be asked: {error}", next="start one: eval $(ssh-agent)") from error

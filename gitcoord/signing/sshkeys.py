@@ -138,3 +138,17 @@ def read_private(path: str) -> FileKey | None:
         return None  # a key of a device: its agent signs
     except ValueError as error:
         raise BadRequest(f"{path} holds no readable private key: {error}", next="ssh-keygen -y -f PATH") from error
+
+
+def generate(path: str) -> tuple[bytes, FileKey]:
+    """Return a fresh Ed25519 key as its file's content, and as what signs; nothing is written.
+
+    Args:
+        path: where it is going to lie, for errors.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
+    return key.private_bytes(encoding, form, serialization.NoEncryption()), FileKey(path, key)

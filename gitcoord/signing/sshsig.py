@@ -21,7 +21,11 @@ _NAMESPACE = b"git"
 _HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 _END = b"-----END SSH SIGNATURE-----"
 _WIDTH = 70
-_CURVES = {b"nistp256": ("SECP256R1", "SHA256"), b"nistp384": ("SECP384R1", "SHA384"), b"nistp521": ("SECP521R1", "SHA512")}
+_CURVES = {
+    b"nistp256": ("SECP256R1", "SHA256"),
+    b"nistp384": ("SECP384R1", "SHA384"),
+    b"nistp521": ("SECP521R1", "SHA512"),
+}
 _KEYS_KEPT = 1000
 _keys: dict[bytes, Any] = {}
 

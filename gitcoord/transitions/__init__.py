@@ -4,9 +4,9 @@ A log is a sequence of operations, and a state is what they add up to. This pack
 it does no I/O, asks no clock and draws no random number. All that a rule looks at is in the state or in the operation,
 so anybody can replay a log, at any time, on any machine, and must arrive at the same tree, bit for bit.
 
-One module for each noun: `sessions`, `locks`, `data`, `policies`; `clocks` says when time is up. A rule takes the state and the
-operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or, for what
-no state would accept, a `BadRequest`) and the state is to be thrown away.
+One module for each noun: `sessions`, `locks`, `data`, `policies`; `clocks` says when time is up. A rule takes the state
+and the operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or,
+for what no state would accept, a `BadRequest`) and the state is to be thrown away.
 
 Every operation but `log.init` and `session.start` names its session and incarnation. That session must be on the state
 with that very incarnation; the operation then renews its lease and clears its notices, whatever else it does.

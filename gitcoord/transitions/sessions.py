@@ -113,27 +113,26 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
         check_evidence(old, takeover["evidence"], operation)
         principals.check_actor(old.get("principal"), operation["principal"], name)
         released = _release_all(state, old)
-    who = operation["principal"]
-    state.put_session(
-        {
-            **({} if who is None else {"principal": who}),
-            "session": name,
-            "incarnation": operation["id"],
-            "author": operation["author"],
-            "agent": operation["agent"],
-            "intent": operation["intent"],
-            "machine_name": operation["machine_name"],
-            "started_at": operation["clock"]["time"],
-            "clock": operation["clock"],
-            "renewal": operation["id"],
-            "lease_s": operation["lease_s"],
-            "usual_s": operation["lease_s"],
-            "process": operation["process"],
-            "proof": operation["proof"],
-            "held": 0,
-            "notices": [],
-        }
-    )
+    record: Session = {
+        "session": name,
+        "incarnation": operation["id"],
+        "author": operation["author"],
+        "agent": operation["agent"],
+        "intent": operation["intent"],
+        "machine_name": operation["machine_name"],
+        "started_at": operation["clock"]["time"],
+        "clock": operation["clock"],
+        "renewal": operation["id"],
+        "lease_s": operation["lease_s"],
+        "usual_s": operation["lease_s"],
+        "process": operation["process"],
+        "proof": operation["proof"],
+        "held": 0,
+        "notices": [],
+    }
+    if operation["principal"] is not None:
+        record["principal"] = operation["principal"]
+    state.put_session(record)
     return {"released": released}
 
 

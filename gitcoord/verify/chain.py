@@ -7,9 +7,9 @@ from gitcoord.errors import IntegrityFault, ObjectMissing
 from gitcoord.log import Log
 from gitcoord.model import Policy
 from gitcoord.state import State
-from gitcoord.values import NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 from gitcoord.verify import merges, rules
-from gitcoord.verify.evidence import Reader, Seen, Signatures
+from gitcoord.verify.evidence import Reader, Seen, Signatures, scratch_of
 from gitcoord.verify.history import History, Missing, between
 from gitcoord.verify.memory import Memory, MemoryFile, digest
 from gitcoord.verify.rules import Broken, Fault, Found
@@ -66,7 +66,7 @@ class Examination:
         self.ids: set[bytes] = set(() if remembered is None else remembered.ids)
         self.good: bytes | None = None
         self.root: str | None = None
-        self._signatures = Signatures(f"{log.repository.runtime}/tmp")
+        self._signatures = Signatures(scratch_of(log))
         self._behind: dict[bytes, _Behind] = {}
         self._last: tuple[bytes, State] | None = None
         self._good_before: dict[bytes, bytes | None] = {}
@@ -192,9 +192,10 @@ class Examination:
             Broken: it is signed by somebody else than the pinned root, or it was to be signed and is not.
         """
         operation = found.header["operations"][0]
-        policy = operation.get("policy")
-        if type(policy) is not dict or principals.fault_of(policy) is not None:
+        given: Any = operation.get("policy")
+        if type(given) is not dict or principals.fault_of(cast("dict[str, Any]", given)) is not None:
             raise Broken("shape", "begins a log without a policy")
+        policy = cast("Policy", given)
         signer = operation.get("signer")
         if principals.is_signed_log(policy):
             self._check_root([] if signer is None else [signer])
@@ -311,7 +312,9 @@ def ids_behind(reader: Reader, tip: bytes, remembered: Memory | None) -> tuple[s
             continue  # the end of a shallow history
         message = seen.body.partition(b"\n\n")[2]
         found.update(
-            digest(line[10:].decode(errors="replace")) for line in message.split(b"\n") if line.startswith(b"Coord-Id: ")
+            digest(line[10:].decode(errors="replace"))
+            for line in message.split(b"\n")
+            if line.startswith(b"Coord-Id: ")
         )
         has_merges = has_merges or len(seen.parents) > 1
         stack.extend(seen.parents)
@@ -356,4 +359,3 @@ def growth_fault(reader: Reader, good: bytes, new: bytes) -> Fault | None:
             return Fault(new, "growth", f"does not have {good.hex()} on its first-parent chain")
         here = seen.parents[0]
     return None
-

@@ -10,6 +10,7 @@ from gitcoord import envelope, render
 from gitcoord.errors import CoordError, IntegrityFault, ObjectDamaged, ObjectMissing
 from gitcoord.log import Log
 from gitcoord.records import Records
+from gitcoord.runtime import files as runtime_files
 from gitcoord.state import State
 from gitcoord.store.disk import read_whole
 from gitcoord.tree import NodeCache
@@ -112,10 +113,8 @@ class Reader:
         """Return what makes plain git show something else than what lies there, for these commits."""
         common = self.log.repository.common_dir
         wanted = {oid.hex() for oid in oids}
-        found: list[str] = []
-        for name in sorted(_replaced(common)):
-            if name in wanted:
-                found.append(f"git shows another object for {name}: git replace -d {name}")
+        replaced = sorted(wanted & _replaced(common))
+        found = [f"git shows another object for {name}: git replace -d {name}" for name in replaced]
         try:
             grafts = read_whole(f"{common}/info/grafts")
         except FileNotFoundError:
@@ -153,11 +152,7 @@ def _is_hex(line: bytes) -> bool:
 
 def _replaced(common: str) -> set[str]:
     """Return the objects that replace refs stand before."""
-    found: set[str] = set()
-    try:
-        found.update(os.listdir(f"{common}/refs/replace"))
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+    found = set(runtime_files.names(f"{common}/refs/replace"))
     try:
         packed = read_whole(f"{common}/packed-refs")
     except FileNotFoundError:
@@ -167,6 +162,11 @@ def _replaced(common: str) -> set[str]:
         if name:
             found.add(name.decode(errors="replace"))
     return found
+
+
+def scratch_of(log: Log) -> str:
+    """Return the directory in which a keyring may be made for a moment."""
+    return os.path.join(log.repository.runtime, "tmp")
 
 
 class Signatures:
@@ -205,24 +205,36 @@ class Signatures:
 
     def settle(self) -> tuple[bytes, Broken] | None:
         """Check what waits; return the first commit whose signature is not good."""
+        return next(((commit, broken) for commit, broken in self._settled() if broken is not None), None)
+
+    def good(self) -> list[bytes]:
+        """Check what waits; return the commits whose signatures are good."""
+        return [commit for commit, broken in self._settled() if broken is None]
+
+    def _settled(self) -> list[tuple[bytes, Broken | None]]:
+        """Check what waits; return each commit with what is wrong. Keys that no policy holds prove nothing here."""
         waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return None
+        known = [(commit, signature) for commit, signature in waiting if signature.public]
+        if not known:
+            return []
         from gitcoord.signing import gpg
 
-        known = [(commit, signature) for commit, signature in waiting if signature.public]
         try:
             made_by = gpg.verify_many(self._scratch, [(s.payload, s.armour, s.public) for _, s in known])
         except CoordError as error:
-            return waiting[0][0], Broken("signature", error.message)
-        for (commit, signature), maker in zip(known, made_by, strict=True):
-            if maker is None:
-                return commit, Broken("signature", f"the signature is not a good one of {signature.signer}")
-            if maker != signature.signer:
-                return commit, Broken("signer", f"is signed by {maker}, and says that {signature.signer} signs")
-        return None
+            return [(commit, Broken("signature", error.message)) for commit, _ in known]
+        return [
+            (commit, _wrong(maker, signature.signer)) for (commit, signature), maker in zip(known, made_by, strict=True)
+        ]
 
     @property
     def waiting(self) -> int:
         """How many signatures wait to be settled."""
         return len(self._waiting)
+
+
+def _wrong(maker: str | None, signer: str) -> Broken | None:
+    """Return what is wrong with a signature, given who made it."""
+    if maker is None:
+        return Broken("signature", f"does not have a good signature of {signer}")
+    return None if maker == signer else Broken("signer", f"is signed by {maker}, and says that {signer} signs")

@@ -28,7 +28,12 @@ LAYERS = (
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FACES = LAYERS[-1]
-ONLY_IN = {"dulwich": {"store"}, "gnupg": {"signing"}, "cryptography": {"signing"}, "detect_secrets": {"service"}} | dict.fromkeys(("mcp", "rich", "argparse", "pydantic", "shtab"), FACES)
+ONLY_IN = {
+    "dulwich": {"store"},
+    "gnupg": {"signing"},
+    "cryptography": {"signing"},
+    "detect_secrets": {"service"},
+} | dict.fromkeys(("mcp", "rich", "argparse", "pydantic", "shtab"), FACES)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
