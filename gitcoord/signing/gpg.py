@@ -5,7 +5,8 @@ a keyring of its own that holds the keys of the policy and nothing else, so what
 trusts, makes no difference.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false - python-gnupg says nothing of its types
+# python-gnupg says nothing of its types:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from __future__ import annotations
 
