@@ -104,6 +104,7 @@ class Datum(TypedDict):
     stored_by: str
     stored_at: str
     store: str
+    sealed: NotRequired[dict[str, Any]]
 
 
 class Limits(TypedDict):

@@ -36,6 +36,9 @@ def add_set(parser: Parser) -> None:
     parser.add_argument("value", metavar="VALUE", help="a JSON value; - reads it from standard input")
     parser.add_argument("--text", action="store_true", help="VALUE is a string, and not JSON")
     _add_expected(parser)
+    parser.add_argument(
+        "--seal", action="store_true", help="encrypt it to the principals of the policy that have a GPG key"
+    )
     add_common(parser)
     parser.examples(
         "gitcoord data set issue:12 state '{\"done\": false}'",
@@ -47,7 +50,7 @@ def add_set(parser: Parser) -> None:
 
 def _set(args: argparse.Namespace) -> int:
     def call(desk: Desk) -> acting.Answer:
-        return desk.store_data(args.scope, args.key, _value(args), expect_revision=args.expect_revision)
+        return desk.store_data(args.scope, args.key, _value(args), expect_revision=args.expect_revision, seal=args.seal)
 
     return acting.ask(args, call, lambda answer: print(f"stored, revision {answer['revision']}"))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord import canonical, names
+from gitcoord import names
 from gitcoord.errors import BadRequest, CoordError, SessionEnded
 from gitcoord.service import looking, news
 from gitcoord.service.access import Access, open_access
@@ -346,25 +346,19 @@ class Desk(IntegrityVerbs):
     # -- shared state
 
     def store_data(
-        self, scope: str, key: str, value: Any, expect_revision: int | None = None, session: str | None = None
+        self,
+        scope: str,
+        key: str,
+        value: Any,
+        expect_revision: int | None = None,
+        session: str | None = None,
+        seal: bool = False,
     ) -> View:
         """Store a JSON value under a key, on condition of its revision where one is given (0: absent)."""
         from gitcoord.service import data
 
         fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
-        return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices))
-
-    def retrieve_data(self, scope: str, key: str, at: str | None = None) -> View:
-        """Return what is (or `at` a point of the log was) stored under a key; `found: false` is no error."""
-
-        def verb(state: State, _now: Stamp) -> View:
-            datum = state.datum(names.check_scope(scope), names.check_key(key))
-            if datum is None:
-                return {"found": False, "value": None, "revision": 0, "stored_by": None, "stored_at": None}
-            fields = ("value", "revision", "stored_by", "stored_at")
-            return {"found": True, **{name: canonical.copy_of(datum[name]) for name in fields}}
-
-        return self._reading("found", verb) if at is None else self._reading_at("found", at, verb)
+        return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices, seal=seal))
 
     def delete_data(self, scope: str, key: str, expect_revision: int | None = None, session: str | None = None) -> View:
         """Delete a key; `deleted` is false, without an error, where there was none."""

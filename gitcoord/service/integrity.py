@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitcoord import canonical, names
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -89,7 +90,27 @@ class IntegrityVerbs:
     def _desk(self) -> Any:
         return self
 
-    # -- the past
+    # -- the past, and what is sealed
+
+    def retrieve_data(self, scope: str, key: str, at: str | None = None) -> View:
+        """Return what is (or `at` a point of the log was) stored under a key; `found: false` is no error.
+
+        A sealed value is opened with the user's own key.
+        """
+
+        def verb(state: State, _now: Stamp) -> View:
+            datum = state.datum(names.check_scope(scope), names.check_key(key))
+            if datum is None:
+                return {"found": False, "value": None, "revision": 0, "stored_by": None, "stored_at": None}
+            fields = ("value", "revision", "stored_by", "stored_at")
+            found = {"found": True, **{name: canonical.copy_of(datum[name]) for name in fields}}
+            if "sealed" in datum:
+                from gitcoord.service.data import opened
+
+                found.update(value=opened(datum["value"]), sealed=True)
+            return found
+
+        return self._reading("found", verb) if at is None else self._reading_at("found", at, verb)
 
     def _reading_at(self, verdict: str, at: str, verb: Callable[[State, Stamp], View]) -> View:
         """Let a verb read the state at a point of the log."""

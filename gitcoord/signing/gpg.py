@@ -230,3 +230,45 @@ def _verify_one(task: _Task) -> str | None:
         return None
     good = bool(result.valid) or result.key_status == "signing key has expired"
     return str(result.pubkey_fingerprint) if good else None
+
+
+def encrypt(scratch: str, data: bytes, keys: dict[str, str]) -> str:
+    """Return data encrypted to public keys, armoured.
+
+    Args:
+        scratch: where a keyring may be made.
+        data: what is encrypted.
+        keys: armoured public keys by their fingerprints.
+
+    Raises:
+        NoKey: one of them cannot be encrypted to.
+    """
+    with _Keyring(scratch) as keyring:
+        for fingerprint, armoured in keys.items():
+            if fingerprint not in keyring.add(armoured):
+                raise NoKey(f"{fingerprint} is not the key that the policy holds for it", next="gitcoord keys list")
+        made = keyring.program.encrypt(data, list(keys), always_trust=True, armor=True)
+    if not made.ok:
+        raise NoKey(
+            f"GnuPG did not encrypt: {made.status}",
+            next="every GPG key of the policy needs a subkey that encrypts: gpg --quick-add-key KEY cv25519 encr",
+        )
+    return str(made)
+
+
+def decrypt(text: str, home: str | None = None) -> bytes:
+    """Return what an armoured message holds, opened with a key of the user's.
+
+    Raises:
+        NoKey: there is none, it is locked, or its agent does not answer in time.
+    """
+    program = _signing_program(home)
+    program.timed_out = False
+    made = program.decrypt(text)
+    if not made.ok:
+        late = f"did not answer within {TIME_LIMIT_S:g} s" if program.timed_out else str(made.status)
+        raise NoKey(
+            f"the value is sealed, and GnuPG did not open it: {late}",
+            next="read it as one of its recipients, with the key unlocked",
+        )
+    return bytes(made.data)
