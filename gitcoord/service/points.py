@@ -32,7 +32,7 @@ def find(log: Log, text: str, now_ms: int) -> Commit:
         return here
     if text.isascii() and text.isdigit() and len(text) < 19:
         wanted = int(text)
-        found = _first(log, here, lambda commit: commit.revision <= wanted, text)
+        found = _first(log, here, lambda commit: 0 < commit.revision <= wanted, text)
         if found.revision != wanted:
             raise NotFound(f"the log has no revision {text} of its own", next="gitcoord log", point=text)
         return found

@@ -229,7 +229,7 @@ def _answer(examination: Examination, verdict: Verdict, remembered: Memory | Non
         "good": None if verdict.good is None else verdict.good.hex(),
         "repository": examination.repository,
         "root": examination.pinned,
-        "checked": tally.commits - before,
+        "judged": tally.commits - before,
         "remembered": before,
         **tally.to_dict(),
         "notable": [

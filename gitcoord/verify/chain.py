@@ -349,13 +349,13 @@ def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
 
 def growth_fault(reader: Reader, good: bytes, new: bytes) -> Fault | None:
     """Return what is wrong where a tip is no growth of a good one along first parents."""
-    here, floor = new, reader.seen(good).revision
+    here = new
     while here != good:
         try:
             seen = reader.seen(here)
         except IntegrityFault as error:
             return Fault(here, "object", error.message)
-        if not seen.parents or seen.revision <= floor:
+        if not seen.parents:
             return Fault(new, "growth", f"does not have {good.hex()} on its first-parent chain")
         here = seen.parents[0]
     return None

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from gitcoord.service.desk import Desk
     from gitcoord.state import State
 
-Change = Callable[[Any], Any] if TYPE_CHECKING else None
+    Change = Callable[[Any], Any]
+
 _SESSIONS = ("ada-1", "bob-1", "eve-1")
 
 
@@ -140,7 +141,7 @@ class Forge:
         """Return an operation of a session on the state at a commit, a minute after its last one."""
         record = self.log.state_at(base).session(session)
         assert record is not None
-        clock = {**record["clock"], "uptime_ms": record["clock"]["uptime_ms"] + 1000}
+        clock: Any = {**record["clock"], "uptime_ms": record["clock"]["uptime_ms"] + 1000}
         return {
             "id": f"FORGED{self.rng.getrandbits(64):016X}",
             "type": kind,
