@@ -61,9 +61,10 @@ def _log(repo: str, count: int, key: str | None) -> str:
 
 
 def _one(who: Desk, number: int) -> None:
-    if number % 4 == 3:
+    step = number // 10 % 4
+    if step == 3:
         must(who.unlock_files(all=True))
-    elif number % 4 == 2:
+    elif step == 2:
         must(who.store_data(f"issue:{number % 7}", f"key{number % 50}", {"n": number}))
     else:
         path = f"src/part{number % 100:02}/f{number % 1000:04}.py"
