@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add_at(parser: Parser) -> None:
     """Declare the arguments of `at`."""
     parser.add_argument(
-        "point", metavar="POINT", type=text, help="a time (2026-01-31T09:00Z, 2h for ago), a revision, or a commit"
+        "point", metavar="POINT", type=text, help="a time (2026-01-31T09:00:00Z, 2h for ago), a revision, or a commit"
     )
     add_common(parser, acts=False)
     parser.examples("gitcoord at 2h", "gitcoord at 1042", "gitcoord locks --at 2026-01-31T09:00:00Z")

@@ -60,6 +60,8 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         gone = Fault(remembered.tip, "deleted", "was verified here, and the log's ref is gone")
         raise _bad(gone, {}) from None
     pinned = _pinned(access, request, notices)
+    if remembered is not None and pinned is not None and remembered.root != pinned:
+        remembered = None  # it was verified for another root, or for none
     if request.range is not None:
         return _range(access, request.range, pinned)
     examination = Examination(access.log, remembered, pinned)
@@ -83,6 +85,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
             examination.merges,
             examination.tally.to_dict(),
             examination.ids,
+            answer["root"],
         )
     )
     return answer

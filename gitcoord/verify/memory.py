@@ -20,7 +20,7 @@ from gitcoord.store.disk import read_whole
 from gitcoord.values import Any, NamedTuple
 
 _DIGEST = 16
-_MAKER = f"{__version__} {FORMAT} {RULES} 1"
+_MAKER = f"{__version__} {FORMAT} {RULES} 2"
 
 
 class Memory(NamedTuple):
@@ -31,6 +31,7 @@ class Memory(NamedTuple):
         repository: the log's id.
         merges: whether there are merges behind it.
         counts: what was counted (`Tally.to_dict`).
+        root: the fingerprint of the log's root, where it has one.
         ids: the digests of the ids of all operations behind the tip, and in it.
     """
 
@@ -39,6 +40,7 @@ class Memory(NamedTuple):
     merges: bool
     counts: dict[str, Any]
     ids: frozenset[bytes] | set[bytes]
+    root: str | None = None
 
 
 def digest(operation_id: str) -> bytes:
@@ -68,7 +70,9 @@ class MemoryFile:
         if head.get("maker") != _MAKER or head.get("sum") != _sum(head, ids):
             return None
         found = {ids[at : at + _DIGEST] for at in range(0, len(ids), _DIGEST)}
-        return Memory(bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found)
+        return Memory(
+            bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found, head["root"]
+        )
 
     def write(self, memory: Memory) -> None:
         """Remember; a file system that refuses only makes the next run longer."""
@@ -79,6 +83,7 @@ class MemoryFile:
             "repository": memory.repository,
             "merges": memory.merges,
             "counts": memory.counts,
+            "root": memory.root,
         }
         head["sum"] = _sum(head, ids)
         try:
