@@ -43,8 +43,8 @@ class Request(NamedTuple):
 
 
 def show(state: State) -> View:
-    """Return the policy, and since when each key counts."""
-    return {"policy": canonical.copy_of(state.policy), "revision": state.revision}
+    """Return the policy that judges the next operation."""
+    return {"policy": canonical.copy_of(state.policy)}
 
 
 def list_keys(state: State) -> View:
