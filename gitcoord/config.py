@@ -89,6 +89,9 @@ class EnvSettings(NamedTuple):
     in_hook: bool = False
     task: str | None = None
     github_actions: bool = False
+    signing_key: str | None = None
+    agent_socket: str | None = None
+    gnupg_home: str | None = None
 
 
 class GitSettings(NamedTuple):
@@ -98,6 +101,12 @@ class GitSettings(NamedTuple):
     user_name: str | None = None
     user_email: str | None = None
     ignore_case: bool | None = None
+    root: str | None = None
+    sign: str | None = None
+    signing_key: str | None = None
+    git_signs: bool | None = None
+    git_format: str | None = None
+    git_key: str | None = None
 
 
 class Settings(NamedTuple):
@@ -175,6 +184,9 @@ def read_environment(env: Mapping[str, str] | None = None) -> EnvSettings:
     harness = next(((name, env[variable]) for variable, name in HARNESS_VARIABLES if env.get(variable)), (None, None))
     return EnvSettings(
         session=env.get("GITCOORD_SESSION") or None,
+        signing_key=env.get("GITCOORD_SIGNING_KEY") or None,
+        agent_socket=env.get("SSH_AUTH_SOCK") or None,
+        gnupg_home=env.get("GNUPGHOME") or None,
         repo=env.get("GITCOORD_REPO") or None,
         project_dir=next(filter(None, (_first_folder(env.get(name, "")) for name in PROJECT_VARIABLES)), None),
         harness=harness[0],
@@ -324,6 +336,34 @@ def _parse_entries(listing: bytes) -> list[tuple[str, str]]:
     return entries
 
 
+def set_git_config(git_dir: str, key: str, value: str, env: Mapping[str, str] | None = None) -> None:
+    """Set a key in the repository's own git configuration, as somebody asked, by starting git once.
+
+    Args:
+        git_dir: the git directory.
+        key: such as `gitcoord.root`.
+        value: its new value.
+        env: the environment that git gets; the process's own by default.
+
+    Raises:
+        CoordError: git did not do it.
+    """
+    import subprocess
+
+    env = environment() if env is None else env
+    env = {name: text for name, text in env.items() if name not in _REPOSITORY_VARIABLES}
+    command = ["git", f"--git-dir={git_dir}", "config", "--local", key, value]
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed command; key and value stay one argument each
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_TIMEOUT_S, env=env, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CoordError(f"git did not set {key}: {error}", next=f"git config {key} {value}") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise CoordError(f"git did not set {key}: {said}", next=f"git config {key} {value}")
+
+
 def parse_git_config(listing: bytes) -> GitSettings:
     """Return the settings in what `git config --list -z` prints: the last value of a key counts.
 
@@ -336,6 +376,12 @@ def parse_git_config(listing: bytes) -> GitSettings:
         user_name=values.get("author.name") or values.get("user.name") or None,
         user_email=values.get("author.email") or values.get("user.email") or None,
         ignore_case=_parse_switch(values.get("core.ignorecase")),
+        root=values.get("gitcoord.root") or None,
+        sign=values.get("gitcoord.sign") or None,
+        signing_key=values.get("gitcoord.signingkey") or None,
+        git_signs=_parse_switch(values.get("commit.gpgsign")),
+        git_format=values.get("gpg.format") or None,
+        git_key=values.get("user.signingkey") or None,
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from gitcoord import render
+from gitcoord import envelope, render
 from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
@@ -30,7 +30,10 @@ from gitcoord.store.entries import Object
 from gitcoord.store.repository import Repository
 from gitcoord.store.spool import Spool
 from gitcoord.transitions import Facts, advance
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.signing import Signer
 
 _TRIES = 200
 _CHAIN_LIMIT = 256
@@ -41,6 +44,8 @@ _IMPATIENCE_S = 0.2
 
 
 Plan = Callable[[State, Stamp], list[Operation]]
+ChooseSigner = Callable[[State, list[Operation]], "Signer | None"]
+"""Says who signs operations that are wanted on a state; None leaves them unsigned."""
 
 
 class Receipt(NamedTuple):
@@ -112,6 +117,7 @@ class Coordinator(Log):
         patience_s: how long a turn is waited for before the one who has it counts as stopped.
         believed_ms: how long a chain is built upon that nobody has added to or published.
         beside: another log of the same repository, with which this one shares all that it knows.
+        signers: says who signs what this process writes; None leaves all of it unsigned.
     """
 
     def __init__(
@@ -124,12 +130,14 @@ class Coordinator(Log):
         patience_s: float = _PATIENCE_S,
         believed_ms: int = BELIEVED_MS,
         beside: Log | None = None,
+        signers: ChooseSigner | None = None,
     ) -> None:
         """Open; reads nothing yet."""
         super().__init__(repository, durable=durable)
         self.clock = clock
         if beside is not None:
             self.share_with(beside)
+        self.signers = signers
         self._pending = PendingFile(repository.runtime, f"{files}pending", believed_ms)
         self._spool = Spool(repository.runtime, self.objects.oid_size, self.objects.fresh, f"{files}spool")
         self.objects.listen = self._listening(self.objects.listen)
@@ -178,13 +186,16 @@ class Coordinator(Log):
             nothing = Receipt([], [], [], base, state)
             try:
                 operations = plan(state, now)
+                signer = None if self.signers is None or not operations else self.signers(state, operations)
+                if signer is not None:
+                    operations = [{**operation, "signer": signer.fingerprint} for operation in operations]
                 work = state.fork()
                 made = [(operation, *self._next(work, operation)) for operation in operations]
             except Refused as refusal:
                 return Built(nothing, base, self.commit(base).revision, refusal, base == tip, now)
             if not made:
                 return Built(nothing, base, self.commit(base).revision, None, base == tip, now)
-            chain = self._written(pending, made)
+            chain = self._written(pending, made, signer)
             if ordered:
                 chain = self._spooled(chain, len(made))
                 self._pending.write(chain, self.clock.stamp())
@@ -224,21 +235,35 @@ class Coordinator(Log):
         if found is not None:
             self._spool.catch_up(found.spool, found.places[0][0] if found.places else None, ())
 
-    def _written(self, pending: Pending, made: list[tuple[Operation, Facts, int, State]]) -> Pending:
+    def _written(
+        self, pending: Pending, made: list[tuple[Operation, Facts, int, State]], signer: Signer | None
+    ) -> Pending:
         """Build a commit for each operation, and return the chain that they lengthen.
 
         Their objects are known to this process alone: `_spooled` tells others, `_settle` lets all of git see them.
+
+        Raises:
+            NoKey: they were to be signed and could not be; nothing was written.
         """
         parent = pending.head
         chain, places = pending.commits, pending.places
         for _, _, revision, after in made:
             batch = self.objects.batch()
             tree = after.write(batch.add)
-            before, parent = parent, batch.add(b"commit", render.commit(tree, [parent], after.header))
+            body = render.commit(tree, [parent], after.header)
+            before, parent = parent, batch.add(b"commit", self.signed(body, signer))
             self.keep(Commit(parent, tree, [before], revision))
             self.objects.fresh.note(parent, batch.objects)
             chain, places = (*chain, parent), (*places, (0, 0))
         return pending._replace(commits=chain, places=places)
+
+    def signed(self, body: bytes, signer: Signer | None) -> bytes:
+        """Return a commit's body with a signature, where there is somebody to sign it.
+
+        Raises:
+            NoKey: it was to be signed and could not be.
+        """
+        return body if signer is None else envelope.wrap(body, signer.sign(body), self.objects.oid_size)
 
     def _spooled(self, chain: Pending, count: int) -> Pending:
         """Leave the objects of a chain's last commits to whoever publishes it."""
@@ -399,8 +424,14 @@ class Coordinator(Log):
                 return self._swap(None, oid, state.header["operations"][0], "the deleted ref is put back")
             return False
 
-    def begin(self, operation: Operation) -> bool:
-        """Make the log with its first operation; False if there is one by now."""
+    def begin(self, operation: Operation, signer: Signer | None = None) -> bool:
+        """Make the log with its first operation, signed where a signer is given; False if there is one by now.
+
+        Raises:
+            NoKey: it could not be signed.
+        """
+        if signer is not None:
+            operation = {**operation, "signer": signer.fingerprint}
         state = self.first_state()
         advance(state, [operation])
         with self._publish_turn:
@@ -408,7 +439,7 @@ class Coordinator(Log):
                 return False
             batch = self.objects.batch()
             tree = state.write(batch.add)
-            oid = batch.add(b"commit", render.commit(tree, [], state.header))
+            oid = batch.add(b"commit", self.signed(render.commit(tree, [], state.header), signer))
             self.objects.sync(batch.paths)
             return self._swap(None, oid, operation)
 

@@ -114,6 +114,36 @@ class StaleToken(Refused):
     code = "stale_token"
 
 
+class NotPermitted(Refused):
+    """The policy of the log does not let the signer do this."""
+
+    code = "not_permitted"
+
+
+class PolicyOutdated(Refused):
+    """A policy that does not follow the one that holds: versions only grow."""
+
+    code = "policy_outdated"
+
+
+class NoKey(Refused):
+    """There is no key to sign with, or it does not answer; nothing was written."""
+
+    code = "no_key"
+
+
+class PartlyVerified(Refused):
+    """What is there is good, but part of the history is not there."""
+
+    code = "partly_verified"
+
+
+class CredentialFound(Refused):
+    """A value looks like a credential, and shared state is read by many."""
+
+    code = "credential_found"
+
+
 class BadRequest(CoordError):
     """The request is malformed; no state would make it acceptable."""
 
@@ -186,6 +216,12 @@ class UnrelatedLogs(IntegrityFault):
     """The remote holds the log of another repository id than this clone's: the two began apart."""
 
     code = "unrelated_logs"
+
+
+class BadCommit(IntegrityFault):
+    """A commit of the log does not obey the rules; `commit` and `rule` say which and what."""
+
+    code = "bad_commit"
 
 
 class RemoteFault(CoordError):

@@ -16,6 +16,7 @@ Reads the log and writes nothing; `write` hands the objects of a merge to whoeve
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 
 from gitcoord import render
 from gitcoord.errors import IntegrityFault
@@ -229,11 +230,17 @@ def merged(
     return Merge((ours, theirs), replay(mine, origin, lacking))
 
 
-def write(merge: Merge, add: Sink) -> Commit:
-    """Hand every new object of a merge to `add`, and return its commit."""
+def write(merge: Merge, add: Sink, sign: Callable[[bytes], bytes] = bytes) -> Commit:
+    """Hand every new object of a merge to `add`, and return its commit.
+
+    Args:
+        merge: the merge.
+        add: takes each object and returns its name.
+        sign: puts a signature into the commit's body, where there is to be one.
+    """
     tree = merge.state.write(add)
     parents = list(merge.parents)
-    oid = add(b"commit", render.commit(tree, parents, merge.state.header))
+    oid = add(b"commit", sign(render.commit(tree, parents, merge.state.header)))
     return Commit(oid, tree, parents, merge.state.header["revision"])
 
 

@@ -93,6 +93,7 @@ class Session(TypedDict):
     notices: list[Notice]
     challenges: NotRequired[list[Challenge]]
     lost: NotRequired[list[Lost]]
+    principal: NotRequired[str]
 
 
 class Term(TypedDict):
@@ -128,6 +129,7 @@ class Datum(TypedDict):
     stored_by: str
     stored_at: str
     store: str
+    sealed: NotRequired[dict[str, Any]]
 
 
 class Limits(TypedDict):
@@ -149,14 +151,40 @@ class Confirms(TypedDict):
     url: str
 
 
+class Key(TypedDict):
+    """One public key, `ssh` or `gpg`; it counts from the revision `since` on, and not from `until` on."""
+
+    kind: str
+    fingerprint: str
+    public: str
+    since: int
+    until: int | None
+
+
+class Principal(TypedDict):
+    """Somebody who is known by keys: its roles, and its keys, revoked ones too."""
+
+    roles: list[str]
+    keys: list[Key]
+
+
+class Role(TypedDict):
+    """What a role lets its principals do, and which scopes they may write (`*` at the end stands for anything)."""
+
+    may: list[str]
+    scopes: list[str]
+
+
 class Policy(TypedDict):
     """`policy.json`: the rules that this log lives by."""
 
     version: int
     case: Literal["sensitive", "insensitive"]
-    unsigned: Literal["accepted"]
+    unsigned: Literal["accepted", "refused"]
     confirms: NotRequired[Confirms]
     limits: Limits
+    principals: NotRequired[dict[str, Principal]]
+    roles: NotRequired[dict[str, Role]]
 
 
 DEFAULT_LIMITS: Limits = {
@@ -172,7 +200,8 @@ Operation = dict[str, Any]
 """One thing that a session did.
 
 Always: `id`, `type`, `clock`, `author`; `session` and `incarnation` but for `log.init`. The rest belongs to the type
-and is described by its transition.
+and is described by its transition. `signer` names the key that signs the commit; an unsigned
+operation has none.
 """
 
 

@@ -5,7 +5,7 @@ A record that cannot be read, or is not of its kind's shape, raises with its pla
 
 from __future__ import annotations
 
-from gitcoord import canonical, names
+from gitcoord import canonical, names, principals
 from gitcoord.errors import IntegrityFault, UnreadableRecord
 from gitcoord.model import DEFAULT_LIMITS
 from gitcoord.model_time import parse_time
@@ -183,6 +183,7 @@ def _checked(record: Any, kind: str, where: Parts) -> dict[str, Any]:
         fits = isinstance(record["term"].get("ttl_s"), int) and _is_clock(record["term"].get("clock"))
     if fits and kind == "policy":
         fits = _fits(record["limits"], dict.fromkeys(DEFAULT_LIMITS, int)) and record["case"] in _CASES
+        fits = fits and principals.fault_of(record) is None
     if fits and kind == "header":
         fits = bool(record["operations"]) and all(_is_operation(operation) for operation in record["operations"])
     if not fits:

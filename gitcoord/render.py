@@ -122,6 +122,7 @@ _SUBJECTS: dict[str, Callable[[Operation], str]] = {
     "lock.expire": lambda op: _listed(_claims(op), "expire: ", f" of {_holders(op)}"),
     "data.store": lambda op: _listed([_datum(op)], "store: ", f" ({op['session']})"),
     "data.delete": lambda op: _listed([_datum(op)], "delete: ", f" ({op['session']})"),
+    "policy.set": lambda op: f"policy: version {op['policy']['version']} ({op['session']})",
     "data.delete_scope": lambda op: _listed([visible(op["scope"])], "delete scope: ", f" ({op['session']})"),
 }
 

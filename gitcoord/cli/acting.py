@@ -52,7 +52,10 @@ def open_desk(args: Arguments) -> Desk:
     start = start_of(args)
     agent = config.read_environment().harness or "command line"
     chosen = args.session is not None or config.read_environment().session is not None
-    desk = service.open_desk(start, session=who(args), hint=agent, process=False, base=start, may_number=not chosen)
+    key: str | None = getattr(args, "signing_key", None)
+    desk = service.open_desk(
+        start, session=who(args), hint=agent, process=False, base=start, may_number=not chosen, key=key
+    )
     desk.offline = bool(getattr(args, "offline", False))
     return desk
 

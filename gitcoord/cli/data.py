@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from gitcoord.cli import acting
+from gitcoord.cli.at import add_option
 from gitcoord.cli.parsing import Parser, add_common, add_offline, revision, text
 from gitcoord.cli.text import to_json, visible, visible_lines
 from gitcoord.errors import InvalidValue, TooLarge
@@ -36,6 +37,9 @@ def add_set(parser: Parser) -> None:
     parser.add_argument("--text", action="store_true", help="VALUE is a string, and not JSON")
     _add_expected(parser)
     add_offline(parser)
+    parser.add_argument(
+        "--seal", action="store_true", help="encrypt it to the principals of the policy that have a GPG key"
+    )
     add_common(parser)
     parser.examples(
         "gitcoord data set issue:12 state '{\"done\": false}'",
@@ -47,7 +51,7 @@ def add_set(parser: Parser) -> None:
 
 def _set(args: argparse.Namespace) -> int:
     def call(desk: Desk) -> acting.Answer:
-        return desk.store_data(args.scope, args.key, _value(args), expect_revision=args.expect_revision)
+        return desk.store_data(args.scope, args.key, _value(args), expect_revision=args.expect_revision, seal=args.seal)
 
     return acting.ask(args, call, lambda answer: print(f"stored, revision {answer['revision']}"))
 
@@ -84,6 +88,7 @@ def add_get(parser: Parser) -> None:
     """Declare the arguments of `data get`."""
     _add_place(parser)
     parser.add_argument("--text", action="store_true", help="print a string as it is; to a pipe, without a newline")
+    add_option(parser)
     add_common(parser)
     parser.set_defaults(run=_get)
 
@@ -98,7 +103,7 @@ def _get(args: argparse.Namespace) -> int:
         else:
             acting.write(to_json(answer["value"], indent=2 if acting.on_terminal() else None) + "\n")
 
-    return acting.ask(args, lambda desk: desk.retrieve_data(args.scope, args.key), show, verdict="found")
+    return acting.ask(args, lambda desk: desk.retrieve_data(args.scope, args.key, at=args.at), show, verdict="found")
 
 
 def _print_text(value: str) -> None:

@@ -34,6 +34,11 @@ COMMANDS = {
     "hooks": "make locks hold: install git hooks and agents' hooks beside what is there",
     "hook": "answer a hook of git or of an agent's harness",
     "ci": "check a range of commits against the log, in a pipeline",
+    "at": "see who was here and what was held at some time",
+    "blame": "see who held a path, when, why, and how it ended",
+    "verify": "replay the log: is every commit what the rules make, and by whom",
+    "policy": "who may do what",
+    "keys": "whose keys count, and a key for an agent",
     "doctor": "find what is wrong with the log's surroundings, and put it right",
     "completion": "print the completion script of a shell",
 }
@@ -60,12 +65,22 @@ GROUPS = {
         "uninstall": "take gitcoord out again; what was there before stays",
         "status": "show which hooks guard, and how",
     },
+    "policy": {
+        "show": "print the policy",
+        "set": "set the policy",
+    },
+    "keys": {
+        "list": "list the keys of the policy",
+        "new": "make a key for a session",
+        "add": "let a public key count as somebody's",
+        "revoke": "let a key count no more",
+    },
 }
 """The commands that have verbs of their own."""
 
 _MODULES = {"unlock": "lock", "locks": "lock"}
-_VALUED = ("-C", "--repo", "--session")
-_WITH_VALUE = ("-C", "--repo=", "--session=")
+_VALUED = ("-C", "--repo", "--session", "--key")
+_WITH_VALUE = ("-C", "--repo=", "--session=", "--key=")
 
 
 def run(words: list[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord.cli import acting
-from gitcoord.cli.parsing import Parser, add_common
+from gitcoord.cli.parsing import Parser, add_common, text
 from gitcoord.cli.text import visible
 from gitcoord.errors import BadRequest, CoordError
 from gitcoord.values import TYPE_CHECKING
@@ -23,6 +23,15 @@ def add_init(parser: Parser) -> None:
     parser.add_argument("--branch", action="store_true", help="keep it there as a branch, where no other ref is taken")
     parser.add_argument("--adopt", action="store_true", help="take this log over into one there that began apart")
     parser.add_argument("--local", action="store_true", help="do not look whether the remote has a log already")
+    parser.add_argument(
+        "--sign",
+        choices=("gpg", "ssh", "none"),
+        help="make a signed log, or an unsigned one (default: signed if git signs commits, with its key)",
+    )
+    parser.add_argument(
+        "--key", metavar="KEY", type=text, help="sign with this key, as git's user.signingKey names one"
+    )
+    parser.add_argument("--trust", metavar="KEY", type=text, help="pin the fingerprint of the log's root in this clone")
     parser.add_argument("--client", metavar="NAMES", help="set up claude,cursor,codex,gemini,vscode,opencode; or all")
     parser.add_argument("--agents-md", action="store_true", help="put a marked block about gitcoord into AGENTS.md")
     parser.add_argument("--user", action="store_true", help="set clients up for all your projects, in your home")
@@ -33,7 +42,11 @@ def add_init(parser: Parser) -> None:
     what.add_argument("--print", action="store_true", help="print what would be written, and write nothing")
     add_common(parser, acts=False)
     parser.examples(
-        "gitcoord init --remote origin", "gitcoord init --client claude,cursor", "gitcoord init --client all --check"
+        "gitcoord init",
+        "gitcoord init --remote origin",
+        "gitcoord init --sign ssh --key ~/.ssh/id_ed25519",
+        "gitcoord init --client claude,cursor",
+        "gitcoord init --client all --check",
     )
     parser.set_defaults(run=_run)
 
@@ -55,8 +68,16 @@ def _run(args: argparse.Namespace) -> int:
             raise BadRequest("--local and --remote contradict each other", next="leave one out")
         if (args.branch or args.adopt) and not args.remote:
             raise BadRequest("--branch and --adopt say how to share with a remote", next="add --remote NAME")
-        start = os.path.join(acting.start_of(args), args.dir)
-        answer = service.initialise(start, remote=args.remote, branch=args.branch, local=args.local, adopt=args.adopt)
+        answer = service.initialise(
+            os.path.join(acting.start_of(args), args.dir),
+            remote=args.remote,
+            branch=args.branch,
+            local=args.local,
+            adopt=args.adopt,
+            sign=args.sign,
+            key=args.key,
+            trust=args.trust,
+        )
     except CoordError as error:
         answer = acting.failure(error, "ok")
     if not answer.get("error") and (args.client or args.agents_md):
@@ -73,6 +94,8 @@ def _show(answer: acting.Answer) -> None:
     print(f"log        {visible(answer.get('ref'))} ({done})")
     print(f"repository {visible(answer.get('repository'))}")
     print(f"runtime    {visible(answer.get('runtime'), _PATH_LIMIT)}")
+    if answer.get("root"):
+        print(f"root       {visible(answer['root'])} (signed by it; what is not signed is refused)")
     show_sharing(answer.get("sharing"))
     if answer.get("next"):
         acting.complain(f"next: {visible(answer['next'], 1000)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.cli import acting
+from gitcoord.cli.at import add_option, tell
 from gitcoord.cli.parsing import Parser, add_common, add_offline, add_paths, duration, positive_duration, text
 from gitcoord.cli.text import distance, moment, visible
 from gitcoord.values import TYPE_CHECKING, Any
@@ -131,6 +132,7 @@ def add_locks(parser: Parser) -> None:
     """Declare the arguments of `locks`."""
     parser.add_argument("path", metavar="PATH", nargs="?", help="only what overlaps this path")
     parser.add_argument("--resource", action="store_true", help="named resources; PATH is one")
+    add_option(parser)
     whose = parser.add_mutually_exclusive_group()
     whose.add_argument("--ours", action="store_true", help="only what this session holds")
     whose.add_argument("--theirs", action="store_true", help="only what others hold")
@@ -143,12 +145,15 @@ def _locks(args: argparse.Namespace) -> int:
     resource = True if args.resource else None
     return acting.ask(
         args,
-        lambda desk: desk.get_locked_files(path=acting.named_one(args.path), owner=owner, resource=resource),
+        lambda desk: desk.get_locked_files(
+            path=acting.named_one(args.path), owner=owner, resource=resource, at=args.at
+        ),
         _show_locks,
     )
 
 
 def _show_locks(answer: acting.Answer) -> None:
+    tell(answer)
     print_locks("Locks", answer["locks"])
     if not answer["locks"]:
         acting.complain("nothing is locked")

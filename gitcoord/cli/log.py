@@ -73,10 +73,17 @@ def _show(answer: acting.Answer) -> None:
     entries = answer["entries"]
     if acting.on_terminal():
         now = acting.now_ms()
-        rows = [[e["revision"], distance(e["at"], now), e["subject"], e["reason"]] for e in entries]
-        print_records("Log, newest first", ["revision>", "when", "what", "reason"], rows)
+        rows = [[e["revision"], distance(e["at"], now), _signer(e), e["subject"], e["reason"]] for e in entries]
+        print_records("Log, newest first", ["revision>", "when", "signed by", "what", "reason"], rows)
     else:
         fields = ("revision", "at", "commit", "session", "subject", "reason")
-        print_records("Log", [], [[entry[name] for name in fields] for entry in entries])
+        print_records("Log", [], [[*(entry[name] for name in fields), _signer(entry)] for entry in entries])
     if not entries:
         acting.complain("the log holds nothing of that")
+
+
+def _signer(entry: acting.Answer) -> str:
+    """Return who signed an entry, and whether that is proven; nothing for an unsigned one."""
+    if entry["signer"] is None:
+        return ""
+    return str(entry["signer"]) if entry["proven"] else f"{entry['signer']} (unproven)"

@@ -87,6 +87,13 @@ def add_common(parser: Parser, *, acts: bool = True) -> None:
     group.add_argument("--json", action="store_true", help="print the answer as one JSON document")
     if acts:
         group.add_argument("--session", metavar="ID", type=text, help="act as this session")
+        group.add_argument(
+            "--key",
+            dest="signing_key",
+            metavar="KEY",
+            type=text,
+            help="sign with this key, as git's user.signingKey names one (default: $GITCOORD_SIGNING_KEY)",
+        )
 
 
 def add_offline(parser: Parser) -> None:

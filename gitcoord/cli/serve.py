@@ -45,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
         usage.error("over HTTP each caller names its own session, so --session has no meaning")
     try:
         if args.http is not None:
-            return mcp_server.run_http(args.http, args.repo, allow_remote=args.allow_remote)
-        return mcp_server.run_stdio(args.repo, session=args.session)
+            return mcp_server.run_http(args.http, args.repo, allow_remote=args.allow_remote, key=args.signing_key)
+        return mcp_server.run_stdio(args.repo, session=args.session, key=args.signing_key)
     except CoordError as error:
         return acting.report(args, acting.failure(error, "ok"), lambda _: None)

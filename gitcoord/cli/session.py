@@ -85,10 +85,18 @@ def print_sessions(sessions: list[dict[str, Any]], *, kind: str = "", spaced: bo
     if acting.on_terminal():
         now = acting.now_ms()
         rows = [
-            [s["session"], s["state"], s["locks"], distance(s["lease_expires_at"], now), s["machine"], s["intent"]]
+            [
+                s["session"],
+                s["principal"] or "unproven",
+                s["state"],
+                s["locks"],
+                distance(s["lease_expires_at"], now),
+                s["machine"],
+                s["intent"],
+            ]
             for s in sessions
         ]
-        columns = ["session", "state", "locks>", "lease ends", "machine", "intent"]
+        columns = ["session", "identity", "state", "locks>", "lease ends", "machine", "intent"]
         print_records("Sessions", columns, rows, spaced=spaced)
         return
     rows = [[s["session"], s["state"], s["locks"], s["lease_expires_at"], s["machine"], s["intent"]] for s in sessions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitcoord.cli import acting
+from gitcoord.cli.at import add_option, show
 from gitcoord.cli.lock import print_locks
 from gitcoord.cli.parsing import Parser, add_common
 from gitcoord.cli.session import print_sessions
@@ -17,16 +18,19 @@ _SHOWN_LOCKS = 20
 
 def add_status(parser: Parser) -> None:
     """Declare the arguments of `status`."""
+    add_option(parser)
     add_common(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
-    return acting.ask(args, lambda desk: desk.status(), _show)
+    return acting.ask(args, lambda desk: desk.status(at=args.at), _show)
 
 
 def _show(answer: acting.Answer) -> None:
-    if acting.on_terminal():
+    if "at" in answer:
+        show(answer)
+    elif acting.on_terminal():
         _show_screen(answer)
     else:
         _show_lines(answer)

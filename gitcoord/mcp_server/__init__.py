@@ -16,22 +16,29 @@ DEFAULT_ADDRESS = "127.0.0.1:8642"
 """Where `--http` listens when no address is said."""
 
 
-def run_stdio(repo: str | None = None, *, session: str | None = None) -> int:
+def run_stdio(repo: str | None = None, *, session: str | None = None, key: str | None = None) -> int:
     """Serve the client at the other end of standard input and output until it goes.
 
     Args:
         repo: the repository that `--repo` names; else it is looked for.
         session: the session id that `--session` names; else `GITCOORD_SESSION`, else one made from the client's name.
+        key: with what to sign, as `--key` says it; else as the configuration does.
 
     Returns:
         The exit code.
     """
     from gitcoord.mcp_server.launch import serve_stdio
 
-    return serve_stdio(repo, session)
+    return serve_stdio(repo, session, key)
 
 
-def run_http(address: str = DEFAULT_ADDRESS, repo: str | None = None, *, allow_remote: Sequence[str] = ()) -> int:
+def run_http(
+    address: str = DEFAULT_ADDRESS,
+    repo: str | None = None,
+    *,
+    allow_remote: Sequence[str] = (),
+    key: str | None = None,
+) -> int:
     """Serve streamable HTTP at `http://ADDRESS/mcp` until a signal ends it.
 
     Every request needs the bearer token in `GITCOORD_HTTP_TOKEN`, else one that is made now; it and the URL are printed
@@ -42,6 +49,7 @@ def run_http(address: str = DEFAULT_ADDRESS, repo: str | None = None, *, allow_r
         repo: the repository that `--repo` names; else it is looked for, without asking clients.
         allow_remote: the host names by which clients on other machines reach this one. An address that is not loopback
             is refused without any; a `Host` header with another name always is.
+        key: with what to sign for every caller, as `--key` says it; else with each session's own key.
 
     Returns:
         The exit code.
@@ -52,4 +60,4 @@ def run_http(address: str = DEFAULT_ADDRESS, repo: str | None = None, *, allow_r
     """
     from gitcoord.mcp_server.launch import serve_http
 
-    return serve_http(address, repo, allow_remote)
+    return serve_http(address, repo, allow_remote, key)

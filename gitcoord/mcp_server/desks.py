@@ -55,6 +55,10 @@ class Desk(Protocol):
         """Return one session."""
         ...
 
+    def show_policy(self) -> dict[str, Any]:
+        """Return who may do what."""
+        ...
+
     def get_history(self, *, limit: int) -> dict[str, Any]:
         """Return the newest entries of the log."""
         ...
@@ -130,10 +134,12 @@ class Opener(NamedTuple):
     Attributes:
         session: the session id that its caller is meant to have, if any.
         process: this process proves the session's life.
+        key: with what to sign, where the command line says it.
     """
 
     session: str | None
     process: bool
+    key: str | None = None
 
     def open_at(self, path: str, hint: str) -> service.Desk:
         """Open a desk in the repository around a directory.
@@ -143,7 +149,7 @@ class Opener(NamedTuple):
         """
         from gitcoord.service import open_desk
 
-        desk = open_desk(path, session=self.session, hint=hint, process=self.process)
+        desk = open_desk(path, session=self.session, hint=hint, process=self.process, key=self.key)
         desk.tip()
         return desk
 
@@ -239,14 +245,15 @@ class ConnectionDesks:
     Args:
         finder: where to look for the repository.
         session: the id to act as, where the environment names one.
+        key: with what to sign, where the command line says it.
     """
 
     stateless = False
 
-    def __init__(self, finder: Finder, session: str | None = None) -> None:
+    def __init__(self, finder: Finder, session: str | None = None, key: str | None = None) -> None:
         """Open nothing yet."""
         self._finder = finder
-        self._opener = Opener(session, process=True)
+        self._opener = Opener(session, process=True, key=key)
         self._opening = anyio.Lock()
         self._is_open = anyio.Event()
         self._desk: service.Desk | None = None
@@ -289,14 +296,15 @@ class HttpDesks:
 
     Args:
         finder: where to look for the repository.
+        key: with what to sign for everybody, where the command line says it.
     """
 
     stateless = True
 
-    def __init__(self, finder: Finder) -> None:
+    def __init__(self, finder: Finder, key: str | None = None) -> None:
         """Open nothing yet."""
         self._finder = finder
-        self._opener = Opener(session=None, process=False)
+        self._opener = Opener(session=None, process=False, key=key)
         self._opening = anyio.Lock()
         self._is_open = anyio.Event()
         self._first: service.Desk | None = None

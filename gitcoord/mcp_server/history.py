@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gitcoord.mcp_server.schemas import integer, maybe, records, text, texts
+from gitcoord.mcp_server.schemas import flag, integer, maybe, records, text, texts
 from gitcoord.mcp_server.toolset import Tool
 
 TOOLS = (
@@ -31,6 +31,8 @@ TOOLS = (
                     "paths": texts(),
                     "reason": maybe(text()),
                     "author": maybe(text()),
+                    "signer": maybe(text("whose key signed it; null: nobody's")),
+                    "proven": flag("the signature is good, by a key that the policy lets count"),
                 }
             )
         },

@@ -26,7 +26,7 @@ _PERSON = (
 )
 
 
-def serve_stdio(repo: str | None, session: str | None) -> int:
+def serve_stdio(repo: str | None, session: str | None, key: str | None = None) -> int:
     """Serve standard input and output until the client goes; see `gitcoord.mcp_server.run_stdio`."""
     from gitcoord.config import read_environment
     from gitcoord.mcp_server.stdio import claim_wire
@@ -34,7 +34,7 @@ def serve_stdio(repo: str | None, session: str | None) -> int:
     if os.isatty(0):
         sys.stderr.write(_PERSON)
     wire = claim_wire()
-    desks = ConnectionDesks(Finder.from_environment(repo), session or read_environment().session)
+    desks = ConnectionDesks(Finder.from_environment(repo), session or read_environment().session, key)
     anyio.run(_serve_streams, desks, *wire)
     return 0
 
@@ -51,7 +51,7 @@ async def _serve_streams(desks: Desks, wire_in: int, wire_out: int) -> None:
             tasks.cancel_scope.cancel()
 
 
-def serve_http(address: str, repo: str | None, allow_remote: Sequence[str]) -> int:
+def serve_http(address: str, repo: str | None, allow_remote: Sequence[str], key: str | None = None) -> int:
     """Serve streamable HTTP until a signal ends it; see `gitcoord.mcp_server.run_http`."""
     from gitcoord.config import environment
     from gitcoord.mcp_server.http import Endpoint
@@ -59,7 +59,7 @@ def serve_http(address: str, repo: str | None, allow_remote: Sequence[str]) -> i
     endpoint = Endpoint.bind(address, allow_remote, environment().get("GITCOORD_HTTP_TOKEN"))
     sys.stderr.write(endpoint.announcement())
     sys.stderr.flush()
-    anyio.run(_serve_endpoint, endpoint, HttpDesks(Finder.from_environment(repo)))
+    anyio.run(_serve_endpoint, endpoint, HttpDesks(Finder.from_environment(repo), key))
     return 0
 
 

@@ -33,6 +33,13 @@ RESOURCES = [
     mcp_types.Resource(
         uri="coord://log", name="log", title="Log", description="The newest entries of the audit.", mime_type=_JSON
     ),
+    mcp_types.Resource(
+        uri="coord://policy",
+        name="policy",
+        title="Policy",
+        description="Who may do what: principals, their keys and roles, and the limits. People change it.",
+        mime_type=_JSON,
+    ),
 ]
 TEMPLATES = [
     mcp_types.ResourceTemplate(
@@ -56,6 +63,8 @@ def read_document(desk: Desk, uri: str) -> dict[str, Any] | None:
         return desk.get_locked_files()
     if uri == "coord://log":
         return desk.get_history(limit=_LOG_ENTRIES)
+    if uri == "coord://policy":
+        return desk.show_policy()
     document = desk.show_session(session=unquote(uri.removeprefix(_SESSION)))
     return None if document.get("found") is False else document
 

@@ -50,6 +50,8 @@ TOOLS = (
                     "session": text(),
                     "agent": maybe(text()),
                     "author": maybe(text()),
+                    "principal": maybe(text("whose key signed it on; null: nobody's, so its identity is unproven")),
+                    "proven": flag(),
                     "intent": maybe(text()),
                     "machine": text(),
                     "state": text("live, lapsed or dead"),

@@ -24,12 +24,21 @@ def __getattr__(name: str) -> Any:
 
 
 def initialise(
-    start: str, *, remote: str | None = None, branch: bool = False, local: bool = False, adopt: bool = False
+    start: str,
+    *,
+    remote: str | None = None,
+    branch: bool = False,
+    local: bool = False,
+    adopt: bool = False,
+    sign: str | None = None,
+    key: str | None = None,
+    trust: str | None = None,
 ) -> dict[str, Any]:
     """Make the log of the repository around a directory, or join its remote's; see `gitcoord.service.setup`."""
     from gitcoord.service import setup
 
-    return setup.initialise(start, remote=remote, branch=branch, local=local, adopt=adopt)
+    signing = setup.Signing(sign, key, trust)
+    return setup.initialise(start, signing, remote=remote, branch=branch, local=local, adopt=adopt)
 
 
 def doctor(start: str, *, fix: bool = False) -> dict[str, Any]:

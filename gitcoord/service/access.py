@@ -32,6 +32,7 @@ class Access:
         place: what relative paths are relative to.
         clock: who tells the time.
         durable: whether what is written is synced before an answer.
+        key: with what to sign, where the caller says it.
 
     Attributes:
         log: for reading; the coordinator itself once there is one.
@@ -39,7 +40,9 @@ class Access:
         publishes_later: somebody beside the verbs brings to the remote what is written here (see `gitcoord.sharing`).
     """
 
-    def __init__(self, repository: Repository, place: Place, clock: Clock, *, durable: bool) -> None:
+    def __init__(
+        self, repository: Repository, place: Place, clock: Clock, *, durable: bool, key: str | None = None
+    ) -> None:
         """Open for reading; nothing is read yet."""
         self.repository = repository
         self._place = place
@@ -49,6 +52,7 @@ class Access:
         self.publishes_later = False
         self.limit_s: float | None = None
         self.durable = durable
+        self._key = key
         self._coordinator: Coordinator | None = None
         self._sharer: Sharer | None = None
         self._shared: Shared | None = None
@@ -71,8 +75,11 @@ class Access:
         """The door for writing. A command that only looks never loads it."""
         if self._coordinator is None:
             from gitcoord.coordinator import Coordinator
+            from gitcoord.service.signers import Signers
 
-            self._coordinator = Coordinator(self.repository, self.clock, durable=self.durable)
+            self._coordinator = Coordinator(
+                self.repository, self.clock, durable=self.durable, signers=Signers(self.repository, self._key)
+            )
             self.log = self._coordinator
         return self._coordinator
 
@@ -153,13 +160,14 @@ def _worktrees_changed(repository: Repository) -> int:
         return 0
 
 
-def open_access(start: str, base: str | None = None, clock: Clock | None = None) -> Access:
+def open_access(start: str, base: str | None = None, clock: Clock | None = None, key: str | None = None) -> Access:
     """Open the repository around a directory; reads nothing of the log yet.
 
     Args:
         start: a directory in a worktree, or a git directory.
         base: what relative paths are relative to; None is the worktree's root.
         clock: who tells the time; this machine's clocks by default.
+        key: with what to sign, as `git config user.signingKey` takes it; None leaves it to the configuration.
 
     Raises:
         NotARepository: there is none, or one that gitcoord cannot work in.
@@ -171,4 +179,4 @@ def open_access(start: str, base: str | None = None, clock: Clock | None = None)
     durable = config.read_environment().durable
     if durable is None:
         durable = repository_config(repository).get("gitcoord.fsync", "true").lower() not in _NO
-    return Access(repository, place, clock or SystemClock(repository.runtime), durable=durable)
+    return Access(repository, place, clock or SystemClock(repository.runtime), durable=durable, key=key)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from gitcoord import canonical, names
 from gitcoord.coordinator import Plan, facts_of
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
+from gitcoord.service import credentials
 from gitcoord.service.callers import Actor, SignOn
 from gitcoord.service.views import View
 from gitcoord.state import State
@@ -16,17 +19,24 @@ if TYPE_CHECKING:
     from gitcoord.service.desk import Desk
 
 
-def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list[str]) -> View:
-    """Store a value.
+def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list[str], *, seal: bool = False) -> View:
+    """Store a value; one that looks like a credential only sealed.
 
     Args:
         desk: the caller's.
         fields: `scope`, `key`, `value`, `expect_revision`.
+        seal: encrypt the value to the principals of the policy.
         session: act as this session.
         notices: takes the news.
     """
     scope, key = names.check_scope(fields["scope"]), names.check_key(fields["key"])
-    canonical.check_value(fields["value"], desk.access.state().policy["limits"]["value_bytes"])
+    state = desk.access.state()
+    canonical.check_value(fields["value"], state.policy["limits"]["value_bytes"])
+    warnings: list[str] = []
+    if seal:
+        fields, warnings = _sealed(desk, state, fields)
+    else:
+        credentials.check(fields["value"])
     said: list[Actor] = []
 
     def make(sign_on: SignOn | None) -> Plan:
@@ -40,7 +50,30 @@ def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list
         return plan
 
     receipt = desk.submit_signed_on(make, session, notices, said)
-    return {"ok": True, "revision": receipt.revisions[-1]}
+    answer: View = {"ok": True, "revision": receipt.revisions[-1]}
+    return {**answer, "sealed": True, "warnings": warnings} if seal else answer
+
+
+def _sealed(desk: Desk, state: State, fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields of an operation that stores a value sealed, and what its writer ought to know."""
+    from gitcoord.service import sealing
+
+    scratch = os.path.join(desk.access.runtime, "tmp")
+    text, sealed, without = sealing.seal(state.policy, state.revision + 1, fields["value"], scratch)
+    warnings = [f"{name} has no GPG key and cannot open it" for name in without]
+    return {**fields, "value": text, "sealed": sealed}, warnings
+
+
+def opened(value: Any) -> Any:
+    """Return what a sealed value holds.
+
+    Raises:
+        NoKey: this user cannot open it.
+    """
+    from gitcoord import config
+    from gitcoord.service import sealing
+
+    return sealing.unseal(value, config.read_environment().gnupg_home)
 
 
 def delete(

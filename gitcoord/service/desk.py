@@ -1,18 +1,18 @@
 """The desk: one caller's verbs, and the answers that the public surface promises.
 
-Each verb plans, submits and shows. Errors become answers in one place (`_answered`), where the news for the caller's
-session is added too. A caller's bug (a wrong type from a face) stays an exception.
+Each verb plans, submits and shows. Errors become answers in `_answered`, where the session's news is added too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord import canonical, names
+from gitcoord import names
 from gitcoord.errors import BadRequest, CoordError, SessionEnded
 from gitcoord.service import looking, news
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
+from gitcoord.service.integrity import IntegrityVerbs
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ def open_desk(
     base: str | None = None,
     clock: Clock | None = None,
     may_number: bool = False,
+    key: str | None = None,
 ) -> Desk:
     """Open a desk in the repository around a directory.
 
@@ -46,22 +47,23 @@ def open_desk(
         base: what relative paths are relative to; None is the worktree's root.
         clock: who tells the time.
         may_number: nobody chose the session id; where another clone has it, a number is put behind.
+        key: with what to sign, as git's `user.signingKey` takes it; None leaves it to the configuration.
 
     Raises:
         NotARepository: there is no repository, or one that gitcoord cannot work in.
     """
-    access = open_access(start, base, clock)
+    access = open_access(start, base, clock, key)
     return Desk(access, Callers(access, wished=session, hint=hint, process=process, may_number=may_number))
 
 
-class Desk:
+class Desk(IntegrityVerbs):
     """Answers for one caller. Safe for several threads.
 
     In a clone that shares, what needs the remote's agreement is done once the remote has it; with `offline`, and in a
     `lock_files` that says so, it is provisional. What needs none is brought to the remote afterwards.
 
-    Every verb returns a dict of the public surface. What went wrong is in `error` (`code`, `message`, `next`), with
-    the verb's own `granted`, `ok`, `found` or `deleted` false; `notices` is there when there is news for the session.
+    Every verb returns a dict of the public surface. What went wrong is in `error`, with the verb's own `granted`, `ok`,
+    `found` or `deleted` false; `notices` is there when there is news for the session.
     """
 
     def __init__(self, access: Access, callers: Callers) -> None:
@@ -289,7 +291,7 @@ class Desk:
             resource: `files` are names of resources, not paths.
             offline: in a clone that shares, grant provisionally, without the remote.
             session: act as this session.
-            cancelled: asked while waiting; true calls the wait off.
+            cancelled: asked while waiting; true calls it off.
         """
         from gitcoord.service import locking
 
@@ -334,6 +336,7 @@ class Desk:
         owner: str | None = None,
         resource: bool | None = None,
         session: str | None = None,
+        at: str | None = None,
     ) -> View:
         """List locks: those that overlap a path, one's own or the others'.
 
@@ -342,6 +345,7 @@ class Desk:
             owner: "ours", "theirs" or None.
             resource: True for named resources only, False for paths only.
             session: whose are ours.
+            at: the state at this point of the log (a time, a revision, a commit); None is now.
         """
 
         def verb(state: State, _now: Stamp) -> View:
@@ -356,7 +360,7 @@ class Desk:
             ]
             return {"locks": found}
 
-        return self._reading("", verb, session)
+        return self._reading("", verb, session) if at is None else self._reading_at("", at, verb)
 
     def check(self, files: list[str], resource: bool = False, session: str | None = None) -> View:
         """Say whether the session may edit these; `ok` is false if others hold any of them."""
@@ -377,25 +381,19 @@ class Desk:
     # -- shared state
 
     def store_data(
-        self, scope: str, key: str, value: Any, expect_revision: int | None = None, session: str | None = None
+        self,
+        scope: str,
+        key: str,
+        value: Any,
+        expect_revision: int | None = None,
+        session: str | None = None,
+        seal: bool = False,
     ) -> View:
         """Store a JSON value under a key, on condition of its revision where one is given (0: absent)."""
         from gitcoord.service import data
 
         fields = {"scope": scope, "key": key, "value": value, "expect_revision": expect_revision}
-        return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices))
-
-    def retrieve_data(self, scope: str, key: str) -> View:
-        """Return what is stored under a key; a missing key is `found: false` and no error."""
-
-        def verb(state: State, _now: Stamp) -> View:
-            datum = state.datum(names.check_scope(scope), names.check_key(key))
-            if datum is None:
-                return {"found": False, "value": None, "revision": 0, "stored_by": None, "stored_at": None}
-            fields = ("value", "revision", "stored_by", "stored_at")
-            return {"found": True, **{name: canonical.copy_of(datum[name]) for name in fields}}
-
-        return self._reading("found", verb)
+        return self._answered("ok", session, lambda notices: data.store(self, fields, session, notices, seal=seal))
 
     def delete_data(self, scope: str, key: str, expect_revision: int | None = None, session: str | None = None) -> View:
         """Delete a key; `deleted` is false, without an error, where there was none."""
@@ -448,8 +446,10 @@ class Desk:
 
         return self._reading("", verb)
 
-    def status(self, session: str | None = None) -> View:
-        """Return one screen's worth: who is here, what they hold, what lapses soon, who waits."""
+    def status(self, session: str | None = None, at: str | None = None) -> View:
+        """Return one screen's worth: who is here, what they hold, what lapses soon, who waits; or what `at` tells."""
+        if at is not None:
+            return self.at(at)
         from gitcoord.service import status
 
         return self._reading("", lambda state, now: status.status(self, state, now, session), session)
@@ -477,11 +477,7 @@ class Desk:
         return remotes.follow(self.access)
 
     def tip(self) -> str:
-        """Return the newest commit of the log in hex, at the cost of one ref look-up.
-
-        Raises:
-            NotInitialised: there is no log.
-        """
+        """Return the newest commit of the log in hex, at the cost of one ref look-up; raises `NotInitialised`."""
         return self.access.log.tip().hex()
 
     # -- for a serving process

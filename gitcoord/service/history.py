@@ -55,6 +55,7 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
         raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
     wanted = None if session is None else names.check_session_id(session)
     found: list[View] = []
+    picked: list[Event] = []
     for event in events(log):
         if wanted is not None and wanted not in _sessions(event.operation):
             continue
@@ -62,12 +63,13 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
             touched = _touched(log, event.commit, event.operation)
             if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
                 found.append(_entry(event, touched))
+                picked.append(event)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             message = f"commit {event.commit.oid.hex()} holds an operation of an unknown shape"
             raise UnreadableRecord(message, next="gitcoord doctor", record="coord.json") from error
         if len(found) == limit:
-            return found
-    return found
+            break
+    return _with_signers(log, found, picked)
 
 
 def with_ids(log: Log, ids: set[str]) -> list[View]:
@@ -80,6 +82,19 @@ def with_ids(log: Log, ids: set[str]) -> list[View]:
             found.append(_entry(event, _touched(log, event.commit, event.operation)))
         if not left:
             break
+    return found
+
+
+def _with_signers(log: Log, found: list[View], picked: list[Event]) -> list[View]:
+    """Return entries with who signed each, and whether that is proven."""
+    if not any(event.operation.get("signer") for event in picked):
+        return found
+    from gitcoord.service.proof import NOBODY, proofs
+
+    known = proofs(log, [(event.commit, log.state_at(event.commit.oid).header) for event in picked])
+    for entry, event in zip(found, picked, strict=True):
+        proof = known.get(event.commit.oid, NOBODY)
+        entry["signer"], entry["proven"] = proof.signer, proof.proven
     return found
 
 
@@ -171,4 +186,6 @@ def _entry(event: Event, touched: list[dict[str, str]]) -> View:
         "paths": [record["path"] for record in touched],
         "reason": render.reason(operation) if why is None else why,
         "author": operation["author"]["name"],
+        "signer": None,
+        "proven": False,
     }

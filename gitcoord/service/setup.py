@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from gitcoord import config
+import os
+
+from gitcoord import config, principals
 from gitcoord.errors import RemoteFault, UnrelatedLogs, UnsupportedRepository
-from gitcoord.model import ALIAS_REF, DEFAULT_LIMITS, LOG_REF, Operation, Policy
+from gitcoord.model import ALIAS_REF, DEFAULT_LIMITS, LOG_REF, Key, Operation, Policy
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.clone import clone_id
 from gitcoord.runtime.machine import new_id
@@ -14,13 +16,38 @@ from gitcoord.service.project import repository_config
 from gitcoord.store.inherited import let_go_of_inherited
 from gitcoord.store.setup import prepare_runtime
 from gitcoord.transitions import clocks
-from gitcoord.values import Any
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
 
+if TYPE_CHECKING:
+    from gitcoord.signing import Signer
+
+ROOT_KEY = "gitcoord.root"
+"""Where a clone's own git configuration holds the fingerprint of the root that it trusts."""
 _NOT_SHARED = ("", "umask", "false", "no", "off", "0")
 
 
+class Signing(NamedTuple):
+    """How a new log is to be signed.
+
+    Attributes:
+        kind: `ssh`, `gpg` or `none`; None leaves it to the user's git.
+        key: as git's `user.signingKey` takes it.
+        trust: the fingerprint that the root of a log has to have in this clone.
+    """
+
+    kind: str | None = None
+    key: str | None = None
+    trust: str | None = None
+
+
 def initialise(
-    start: str, *, remote: str | None = None, branch: bool = False, local: bool = False, adopt: bool = False
+    start: str,
+    signing: Signing | None = None,
+    *,
+    remote: str | None = None,
+    branch: bool = False,
+    local: bool = False,
+    adopt: bool = False,
 ) -> dict[str, Any]:
     """Make the log of the repository around a directory, join the one of its remote, or put right what is missing.
 
@@ -29,6 +56,7 @@ def initialise(
 
     Args:
         start: a directory in a worktree, or a git directory.
+        signing: how a new log is signed; by default as the user's git signs commits, if it does.
         remote: share the log with this remote: its name, or a URL.
         branch: let it lie there as a branch, for hosts that take nothing else.
         local: do not look at any remote.
@@ -36,8 +64,9 @@ def initialise(
 
     Returns:
         `ok`, `created` (false where there was a log), `restored` (its ref was deleted, and is put back), `joined` (the
-        remote's log was taken over), `repository` (the log's id), `ref`, `alias`, `runtime`, `sharing` (with whom, None
-        for nobody), `warnings`, `next`.
+        remote's log was taken over), `repository` (the log's id), `ref`, `alias`, `runtime`, `root` (the fingerprint of
+        the root's key in a log that was made signed), `sharing` (with whom, None for nobody), `warnings`, `next`;
+        `notices` where the clone's configuration was changed.
 
     Raises:
         CoordError: no repository, or the file system refused.
@@ -55,16 +84,28 @@ def initialise(
     coordinator = access.coordinator
     created = restored = False
     warnings: list[str] = []
+    notices: list[str] = []
+    signing = signing or Signing()
+    signer: Signer | None = None
+    if signing.trust is not None:
+        # Before anything is fetched: what comes is judged by it.
+        config.set_git_config(access.repository.git_dir, ROOT_KEY, signing.trust)
+        notices.append(f"this clone trusts logs of the root {signing.trust} from now on ({ROOT_KEY})")
     if coordinator.ref.read() is None:
         restored = coordinator.restore()
     joined = None if local else _look_around(access, remote, warnings)
     if coordinator.ref.read() is None:
-        created = coordinator.begin(_first_operation(access, coordinator.clock.stamp()))
+        git = config.read_git_config(access.repository.git_dir)
+        signer = _signer(access, git, signing)
+        created = coordinator.begin(_first_operation(git, coordinator.clock.stamp(), signer), signer)
     coordinator.mend_refs()
     let_go = let_go_of_inherited(access.repository, config.environment())
     warnings += [f"the log of another clone is still read from {place}: {why}" for place, why in let_go.kept]
+    if created and signer is not None:
+        notices.extend(_remember(access, signer, signing))
     sharing = _share(access, remote, branch=branch, adopt=adopt) if remote is not None else joined
-    return {
+    answer: dict[str, Any] = {
+        "root": None if signer is None or not created else signer.fingerprint,
         "ok": True,
         "created": created,
         "restored": restored,
@@ -78,6 +119,7 @@ def initialise(
         "warnings": [*warnings, *([str(sharing["warning"])] if sharing else [])],
         "next": "gitcoord status",
     }
+    return {**answer, "notices": notices} if notices else answer
 
 
 def _share(access: Access, remote: str, *, branch: bool, adopt: bool) -> dict[str, Any]:
@@ -120,8 +162,41 @@ def _look_around(access: Access, named: str | None, warnings: list[str]) -> dict
     return None
 
 
-def _first_operation(access: Access, now: Stamp) -> Operation:
-    git = config.read_git_config(access.repository.git_dir)
+def _signer(access: Access, git: config.GitSettings, signing: Signing) -> Signer | None:
+    """Return who signs a new log, None where it is to be an unsigned one.
+
+    Raises:
+        NoKey: it was to be signed, and there is no key to sign with.
+    """
+    from gitcoord.service.signers import Signers
+
+    if signing.kind == "none":
+        return None
+    signers = Signers(access.repository, signing.key)
+    if signing.kind is not None or signing.key is not None:
+        return signers.named(signing.kind, signing.key)
+    return signers.of_git(git)
+
+
+def _remember(access: Access, signer: Signer, signing: Signing) -> list[str]:
+    """Let the clone's own configuration say what its first use says: the root, and with which key to sign on."""
+    git_dir = access.repository.git_dir
+    said = [f"the root of this log is {signer.fingerprint}; this clone trusts no other ({ROOT_KEY})"]
+    config.set_git_config(git_dir, ROOT_KEY, signer.fingerprint)
+    if signing.kind is not None or signing.key is not None:
+        key = signing.key
+        if signer.kind == "gpg":
+            key = signer.fingerprint
+        elif key is not None and os.path.exists(os.path.expanduser(key)):
+            key = os.path.abspath(os.path.expanduser(key))
+        config.set_git_config(git_dir, "gitcoord.sign", signer.kind)
+        if key is not None:
+            config.set_git_config(git_dir, "gitcoord.signingKey", key)
+        said.append("this clone signs with that key (gitcoord.sign, gitcoord.signingKey)")
+    return said
+
+
+def _first_operation(git: config.GitSettings, now: Stamp, signer: Signer | None) -> Operation:
     settings = config.settle(config.read_environment(), git)
     policy: Policy = {
         "version": 1,
@@ -129,6 +204,17 @@ def _first_operation(access: Access, now: Stamp) -> Operation:
         "unsigned": "accepted",
         "limits": DEFAULT_LIMITS,
     }
+    if signer is not None:
+        key: Key = {
+            "kind": signer.kind,
+            "fingerprint": signer.fingerprint,
+            "public": signer.public,
+            "since": 1,
+            "until": None,
+        }
+        policy["unsigned"] = "refused"
+        policy["roles"] = principals.DEFAULT_ROLES
+        policy["principals"] = {settings.user_name: {"roles": ["root"], "keys": [key]}}
     return {
         "id": new_id(now.at_ms),
         "type": "log.init",

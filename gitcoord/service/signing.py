@@ -306,6 +306,7 @@ def _renewals(desk: Desk, state: State, own: Own, now: Stamp) -> list[Operation]
         if other["session"] != own.session
         and other["held"] > 0
         and other["clock"]["machine"] == now.machine
+        and other.get("principal") == record.get("principal")
         and _age_s(other, now) >= other["lease_s"] * _RENEW_OTHERS_AT
         and desk.callers.lives(other, now)
     ]

@@ -59,6 +59,8 @@ def session_view(session: Session, standing: str) -> View:
         "session": session["session"],
         "incarnation": session["incarnation"],
         "author": session["author"]["name"],
+        "principal": session.get("principal"),
+        "proven": "principal" in session,
         "agent": session["agent"],
         "intent": session["intent"],
         "machine": session["machine_name"],

@@ -428,8 +428,10 @@ class Meeting:
 
     def _written(self, made: merge.Merge) -> bytes:
         """Write a merge's objects where git can push them from."""
+        signers = self.local.signers
+        signer = None if signers is None else signers(made.state, [made.operation])
         batch = self.local.objects.batch()
-        commit = merge.write(made, batch.add)
+        commit = merge.write(made, batch.add, lambda body: self.local.signed(body, signer))
         self.local.objects.sync(batch.paths)
         self.local.keep(commit)
         return commit.oid

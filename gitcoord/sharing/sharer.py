@@ -96,6 +96,7 @@ class Sharer(Coordinator):
             patience_s=_IN_LINE_S,
             believed_ms=_BELIEVED_MS,
             beside=local,
+            signers=local.signers,
         )
         self.local = local
         self.meeting = meeting

@@ -5,19 +5,23 @@ it does no I/O, asks no clock and draws no random number. All that a rule looks 
 so anybody can replay a log, at any time, on any machine, and must arrive at the same tree, bit for bit.
 
 One module for each noun: `sessions`, `locks`, `data`, `policies`; `clocks` says when time is up, and `merging` replays
-what another clone did. A rule takes the state and the
-operation, changes the state, and returns what the answer has to tell. An illegal move raises a `Refused` (or, for what
-no state would accept, a `BadRequest`) and the state is to be thrown away.
+what another clone did. A rule takes the state and the operation, changes the state, and returns what the answer has to
+tell. An illegal move raises a `Refused` (or, for what no state would accept, a `BadRequest`) and the state is to be
+thrown away.
 
 Every operation but `session.start` and those about the log itself names its session and incarnation. That session must
 be on the state with that very incarnation; the operation then renews its lease and clears its notices, whatever else it
 does.
+
+Before its own rule, an operation is judged by the policy of the state that it meets (`gitcoord.principals`): may the
+key that it names do this, and is the session its principal's?
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitcoord import principals
 from gitcoord.errors import BadRequest, UnsupportedFormat
 from gitcoord.model import FORMAT, RULES, Operation
 from gitcoord.state import State
@@ -42,6 +46,7 @@ _RULES: dict[str, Rule] = {
     "data.store": data.store,
     "data.delete": data.delete,
     "data.delete_scope": data.delete_scope,
+    "policy.set": policies.set_policy,
 }
 
 
@@ -61,7 +66,7 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
         for each operation, what its answer has to tell.
 
     Raises:
-        Refused: a rule said no.
+        Refused: a rule or the policy said no.
         BadRequest: no state would accept it.
         UnsupportedFormat: an operation of a kind that these rules do not know.
         IntegrityFault: a record that had to be read cannot be.
@@ -73,7 +78,7 @@ def advance(state: State, operations: list[Operation], revision: int | None = No
     if first["type"] == "log.init":
         if state.revision or len(operations) > 1:
             raise BadRequest("a log begins once, and alone")
-        state.policy = first["policy"]
+        state.policy = policies.first(first)
         repository = first["repository"]
         facts: list[Facts] = [{}]
     else:
@@ -108,6 +113,7 @@ def apply(state: State, operation: Operation, revision: int, *, replayed: bool =
             next="upgrade gitcoord",
         )
     judged = {**operation, "revision": revision, "replayed": replayed}
+    judged["principal"] = principals.judge(state.policy, operation, revision)
     if operation["type"] not in _BY_NOBODY:
         sessions.renew_actor(state, judged)
     return rule(state, judged)

@@ -12,10 +12,10 @@ is refused nobody may take the other's revision for its own, so the merge number
 from __future__ import annotations
 
 from gitcoord import canonical, names
-from gitcoord.errors import NotFound, RevisionMismatch
+from gitcoord.errors import BadRequest, NotFound, RevisionMismatch
 from gitcoord.model import Datum, Operation
 from gitcoord.state import State
-from gitcoord.values import Any
+from gitcoord.values import Any, cast
 
 
 def _check_expected(operation: Operation, old: Datum | None) -> None:
@@ -42,7 +42,10 @@ def _check_replaced(operation: Operation, old: Datum | None) -> None:
 
 
 def store(state: State, operation: Operation) -> dict[str, Any]:
-    """`data.store`: scope, key, value, expect_revision (or None), replaces (the id of the store that it is over)."""
+    """`data.store`: scope, key, value, expect_revision (or None), replaces (the id of the store that it is over).
+
+    Of a sealed value, `value` is the ciphertext, and `sealed` says by what and to whom.
+    """
     scope, key = operation["scope"], operation["key"]
     names.check_scope(scope)
     names.check_key(key)
@@ -50,17 +53,21 @@ def store(state: State, operation: Operation) -> dict[str, Any]:
     old = state.datum(scope, key)
     _check_expected(operation, old)
     _check_replaced(operation, old)
-    state.put_datum(
-        {
-            "scope": scope,
-            "key": key,
-            "value": operation["value"],
-            "revision": operation["revision"],
-            "stored_by": operation["session"],
-            "stored_at": operation["clock"]["time"],
-            "store": operation["id"],
-        }
-    )
+    datum: Datum = {
+        "scope": scope,
+        "key": key,
+        "value": operation["value"],
+        "revision": operation["revision"],
+        "stored_by": operation["session"],
+        "stored_at": operation["clock"]["time"],
+        "store": operation["id"],
+    }
+    if "sealed" in operation:
+        sealed = operation["sealed"]
+        if type(sealed) is not dict or type(operation["value"]) is not str:
+            raise BadRequest("a sealed value is a text, and `sealed` says to whom")
+        datum["sealed"] = cast("dict[str, Any]", sealed)
+    state.put_datum(datum)
     return {}
 
 

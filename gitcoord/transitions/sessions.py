@@ -13,7 +13,7 @@ A lease that ran out ends nothing by itself: until somebody acts on it, the next
 
 from __future__ import annotations
 
-from gitcoord import names
+from gitcoord import names, principals
 from gitcoord.errors import BadRequest, LimitReached, Refused, SessionEnded, SessionTaken
 from gitcoord.model import Challenge, Lock, Lost, Operation, Session
 from gitcoord.state import State, claim_of
@@ -55,6 +55,7 @@ def renew_actor(state: State, operation: Operation) -> None:
     An operation that nobody waits for (a renewal in the background) says `keeps_notices`.
     """
     record = require(state, operation["session"], operation["incarnation"])
+    principals.check_actor(record.get("principal"), operation["principal"], record["session"])
     fresh = _renewed(record, operation)
     # What is replayed was decided elsewhere, by somebody who could not have heard what stands here.
     if operation.get("keeps_notices") or operation["replayed"]:
@@ -115,27 +116,29 @@ def start(state: State, operation: Operation) -> dict[str, Any]:
                 since=old["started_at"],
             )
         check_evidence(old, takeover["evidence"], operation)
+        principals.check_actor(old.get("principal"), operation["principal"], name)
         released = _release_all(state, old)
-    state.put_session(
-        {
-            "session": name,
-            "incarnation": operation["id"],
-            "author": operation["author"],
-            "agent": operation["agent"],
-            "intent": operation["intent"],
-            "machine_name": operation["machine_name"],
-            "clone": operation.get("clone", ""),
-            "started_at": operation["clock"]["time"],
-            "clock": operation["clock"],
-            "renewal": operation["id"],
-            "lease_s": operation["lease_s"],
-            "usual_s": operation["lease_s"],
-            "process": operation["process"],
-            "proof": operation["proof"],
-            "held": 0,
-            "notices": [],
-        }
-    )
+    record: Session = {
+        "session": name,
+        "incarnation": operation["id"],
+        "author": operation["author"],
+        "agent": operation["agent"],
+        "intent": operation["intent"],
+        "machine_name": operation["machine_name"],
+        "clone": operation.get("clone", ""),
+        "started_at": operation["clock"]["time"],
+        "clock": operation["clock"],
+        "renewal": operation["id"],
+        "lease_s": operation["lease_s"],
+        "usual_s": operation["lease_s"],
+        "process": operation["process"],
+        "proof": operation["proof"],
+        "held": 0,
+        "notices": [],
+    }
+    if operation["principal"] is not None:
+        record["principal"] = operation["principal"]
+    state.put_session(record)
     return {"released": released}
 
 
@@ -173,6 +176,7 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
         found = require(state, other["session"], other["incarnation"])
         if found["clock"]["machine"] != operation["clock"]["machine"]:
             raise Refused(f"session {other['session']} is of another machine and renews its own lease")
+        principals.check_actor(found.get("principal"), operation["principal"], found["session"])
         fresh = _renewed(found, operation)
         fresh["notices"] = found["notices"]
         state.put_session(fresh)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from bench import faces, growth, hooks, sharing, stdio, together, writing
+from bench import faces, growth, hooks, integrity, sharing, stdio, together, writing
 from bench.measure import FULL, QUICK, Row, Sizes, table
 from support.repo import GITCONFIG, scrubbed
 
@@ -23,6 +23,7 @@ PLACE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abs
 GROUPS: dict[str, Callable[[str, Sizes], Iterator[Row]]] = {
     "write": writing.rows,
     "growth": growth.rows,
+    "integrity": integrity.rows,
     "together": together.rows,
     "stdio": stdio.rows,
     "sharing": sharing.rows,

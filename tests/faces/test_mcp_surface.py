@@ -24,7 +24,7 @@ PARAMETERS = {
     "unlock_files": "files? all? resource? session?",
     "get_locked_files": "path?",
     "break_lock": "files reason resource? session?",
-    "store_data": "scope key value expect_revision? session?",
+    "store_data": "scope key value expect_revision? seal? session?",
     "retrieve_data": "scope key",
     "delete_data": "scope key session?",
     "list_keys": "scope",
@@ -150,7 +150,8 @@ def test_resources_and_their_template_are_listed_as_json(repo: str, mode: str) -
         async with connected(repo, mode) as client:
             resources = (await client.list_resources()).resources
             templates = (await client.list_resource_templates()).resource_templates
-            assert [resource.uri for resource in resources] == ["coord://status", "coord://locks", "coord://log"]
+            uris = ["coord://status", "coord://locks", "coord://log", "coord://policy"]
+            assert [resource.uri for resource in resources] == uris
             assert [template.uri_template for template in templates] == ["coord://sessions/{id}"]
             assert {entry.mime_type for entry in (*resources, *templates)} == {"application/json"}
 

@@ -16,12 +16,13 @@ LAYERS = (
     {"values"},
     {"errors"},
     {"model", "model_time"},
-    {"names", "paths", "canonical", "tree", "render", "records"},
+    {"names", "paths", "canonical", "tree", "render", "records", "envelope", "principals"},
     {"state"},
     {"transitions", "replay"},
-    {"store", "runtime", "locate", "config", "remote"},
+    {"store", "runtime", "locate", "config", "remote", "signing"},
     {"log"},
-    {"merge", "verify"},
+    {"merge"},
+    {"verify"},
     {"coordinator"},
     {"sharing"},
     {"service"},
@@ -29,7 +30,12 @@ LAYERS = (
 )
 HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 FACES = LAYERS[-1]
-ONLY_IN = {"dulwich": {"store"}} | dict.fromkeys(("mcp", "rich", "argparse", "pydantic", "shtab"), FACES)
+ONLY_IN = {
+    "dulwich": {"store"},
+    "gnupg": {"signing"},
+    "cryptography": {"signing"},
+    "detect_secrets": {"service"},
+} | dict.fromkeys(("mcp", "rich", "argparse", "pydantic", "shtab"), FACES)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -1,0 +1,79 @@
+"""Points of the log: what people call a moment, a revision or a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitcoord.errors import BadRequest, NotFound
+from gitcoord.log import Commit, Log
+from gitcoord.model_time import parse_time
+
+_SHORTEST = 7
+_HEX = frozenset("0123456789abcdef")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIP = ("", "tip", "HEAD", "refs/coord", "refs/gitcoord/main")
+
+
+def find(log: Log, text: str, now_ms: int) -> Commit:
+    """Return the commit of the log, along first parents, that a text means.
+
+    Args:
+        log: what is searched.
+        text: a revision (`1042`), a commit (at least seven hex digits), a time (RFC 3339, a date, or `2h` for two hours
+            ago), or `tip`. Of a time it is the newest commit that was not made after it, by its own date.
+        now_ms: what `2h` counts from.
+
+    Raises:
+        BadRequest: it is none of these.
+        NotFound: the log has no such point.
+    """
+    here = log.commit(log.tip())
+    if text in _TIP:
+        return here
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        wanted = int(text)
+        found = _first(log, here, lambda commit: 0 < commit.revision <= wanted, text)
+        if found.revision != wanted:
+            raise NotFound(f"the log has no revision {text} of its own", next="gitcoord log", point=text)
+        return found
+    if len(text) >= _SHORTEST and _HEX.issuperset(text):
+        return _first(log, here, lambda commit: commit.oid.hex().startswith(text), text)
+    at_ms = _moment(text, now_ms)
+    return _first(log, here, lambda commit: _time_of(log, commit) <= at_ms, text)
+
+
+def _first(log: Log, here: Commit, fits: Callable[[Commit], bool], text: str) -> Commit:
+    """Return the newest commit from here back that fits.
+
+    Raises:
+        NotFound: none does.
+    """
+    while not fits(here):
+        if not here.parents:
+            raise NotFound(f"the log has no {text}", next="gitcoord log", point=text)
+        here = log.commit(here.parents[0])
+    return here
+
+
+def _moment(text: str, now_ms: int) -> int:
+    """Return the milliseconds since the epoch that a text means.
+
+    Raises:
+        BadRequest: it means no moment.
+    """
+    number, unit = text[:-1], text[-1:]
+    if unit in _UNITS and number.isascii() and number.isdigit() and len(number) < 10:
+        return now_ms - int(number) * _UNITS[unit] * 1000
+    for form in (text, text.replace(" ", "T", 1), f"{text}Z", f"{text.replace(' ', 'T', 1)}Z", f"{text}T23:59:59.999Z"):
+        try:
+            return parse_time(form)
+        except ValueError:
+            continue
+    raise BadRequest(
+        f"{text!r} is no point of the log",
+        next="name a revision (1042), a commit (7 hex digits or more), a time (2026-01-31T09:00:00Z), or 2h for ago",
+    )
+
+
+def _time_of(log: Log, commit: Commit) -> int:
+    return parse_time(log.state_at(commit.oid).header["operations"][0]["clock"]["time"])

@@ -1,0 +1,274 @@
+"""OpenPGP signatures by GnuPG, through python-gnupg: the one importer of it.
+
+GnuPG is told never to ask for a passphrase: a key that its agent does not have open is refused at once. Verifying uses
+a keyring of its own that holds the keys of the policy and nothing else, so what is in the user's keyring, and whom it
+trusts, makes no difference.
+"""
+
+# python-gnupg says nothing of its types:
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from io import BytesIO
+from subprocess import Popen
+
+import gnupg  # pyright: ignore[reportMissingTypeStubs] - it has none
+
+from gitcoord.errors import CoordError, NoKey
+from gitcoord.signing import TIME_LIMIT_S
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_LENGTH = 40
+_HEX = frozenset("0123456789ABCDEF")
+_QUIET = ["--no-auto-key-retrieve", "--no-auto-check-trustdb", "--trust-model", "always"]
+_logger = logging.getLogger("gnupg")
+
+
+_Base: Any = gnupg.GPG
+
+
+class _Program(_Base):
+    """GnuPG with an end to patience: who does not finish in time is stopped.
+
+    Args:
+        limit_s: seconds for each call.
+        home: its directory; None is the user's own.
+        options: for the program.
+    """
+
+    def __init__(self, limit_s: float, home: str | None = None, options: list[str] | None = None) -> None:
+        self._limit_s = limit_s
+        self.timed_out = False
+        self._timers: dict[int, threading.Timer] = {}
+        try:
+            super().__init__(gnupghome=home, options=options)
+        except (OSError, ValueError) as error:
+            raise NoKey(f"GnuPG cannot be used: {error}", next="install gnupg, or sign with an SSH key") from error
+        self.encoding = "utf-8"
+        _logger.setLevel(logging.CRITICAL)  # what it says is in the results
+
+    def _open_subprocess(self, args: Any, passphrase: Any = False) -> Popen[bytes]:
+        process: Popen[bytes] = super()._open_subprocess(args, passphrase)
+
+        def stop() -> None:
+            self.timed_out = True
+            process.kill()
+
+        timer = threading.Timer(self._limit_s, stop)
+        timer.daemon = True
+        timer.start()
+        self._timers[process.pid] = timer
+        return process
+
+    def _collect_output(self, process: Popen[bytes], *rest: Any, **named: Any) -> Any:
+        try:
+            return super()._collect_output(process, *rest, **named)
+        finally:
+            timer = self._timers.pop(process.pid, None)
+            if timer is not None:
+                timer.cancel()
+
+
+@lru_cache(maxsize=8)
+def _signing_program(home: str | None) -> Any:
+    return _Program(TIME_LIMIT_S, home, ["--pinentry-mode", "error"])
+
+
+def is_fingerprint(text: str) -> bool:
+    """Tell whether a text is a whole fingerprint of an OpenPGP key."""
+    return len(text) == _LENGTH and _HEX.issuperset(text.upper())
+
+
+class GpgKey:
+    """Signs with a key of the user's GnuPG.
+
+    Args:
+        wanted: a fingerprint, key id or address, as `user.signingKey` takes it; None is GnuPG's default key.
+        home: GnuPG's directory, None for the user's own.
+    """
+
+    kind = "gpg"
+
+    def __init__(self, wanted: str | None, home: str | None = None) -> None:
+        """Find the key.
+
+        Raises:
+            NoKey: there is none with which this user could sign.
+        """
+        self._home = home
+        found = _signing_program(home).list_keys(True, keys=wanted)
+        fingerprints = [str(row["fingerprint"]) for row in found]
+        if not fingerprints:
+            raise NoKey(
+                f"GnuPG has no secret key {wanted or '(by default)'}",
+                next="see what there is: gpg --list-secret-keys",
+                signer=wanted or "",
+            )
+        self.fingerprint = fingerprints[0]
+
+    @property
+    def public(self) -> str:
+        """The public key, armoured."""
+        return export_public(self.fingerprint, self._home)[1]
+
+    def sign(self, payload: bytes) -> bytes:
+        """Return the armoured signature of these bytes.
+
+        Raises:
+            NoKey: the key is locked, its agent does not answer in time, or it cannot sign.
+        """
+        program = _signing_program(self._home)
+        program.timed_out = False
+        made = program.sign_file(BytesIO(payload), keyid=self.fingerprint, detach=True)
+        if program.timed_out or not made.data:
+            late = f"did not answer within {TIME_LIMIT_S:g} s" if program.timed_out else str(made.status or "refused")
+            raise NoKey(
+                f"GnuPG did not sign with {self.fingerprint}: {late}",
+                next=f"unlock it in a terminal: echo | gpg -u {self.fingerprint} --clearsign",
+                signer=self.fingerprint,
+            )
+        return bytes(made.data)
+
+
+def export_public(wanted: str, home: str | None = None) -> tuple[str, str]:
+    """Return the fingerprint and the armoured text of a public key in the user's keyring.
+
+    Raises:
+        NoKey: there is none.
+    """
+    program = _signing_program(home)
+    found = program.list_keys(keys=wanted)
+    if not found:
+        raise NoKey(f"GnuPG has no public key {wanted}", next="gpg --list-keys")
+    fingerprint = str(found[0]["fingerprint"])
+    return fingerprint, str(program.export_keys(fingerprint, minimal=True))
+
+
+def fingerprint_of(scratch: str, armoured: str) -> str | None:
+    """Return the fingerprint of an armoured public key, None where it is not exactly one."""
+    with _Keyring(scratch) as keyring:
+        found = keyring.add(armoured)
+    return found[0] if len(found) == 1 else None
+
+
+class _Keyring:
+    """A keyring in a directory of its own, for as long as the block lasts."""
+
+    def __init__(self, scratch: str) -> None:
+        os.makedirs(scratch, mode=0o700, exist_ok=True)
+        self.home = tempfile.mkdtemp(prefix="keys-", dir=scratch)
+        self.program: Any = _Program(TIME_LIMIT_S, self.home, _QUIET)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def add(self, armoured: str) -> list[str]:
+        """Add keys and return their fingerprints."""
+        result = self.program.import_keys(armoured)
+        return list(dict.fromkeys(str(fingerprint) for fingerprint in result.fingerprints if fingerprint))
+
+
+class _Task(NamedTuple):
+    home: str
+    payload: bytes
+    path: str
+
+
+def verify_many(scratch: str, signed: list[tuple[bytes, bytes, str]]) -> list[str | None]:
+    """Return for each signature the fingerprint of the primary key that made it, None where it is not good.
+
+    A key that expired meanwhile still proves what it signed: whether it counts is for the policy to say. One that says
+    of itself that it was revoked proves nothing.
+
+    Args:
+        scratch: where a keyring may be made.
+        signed: what was signed, the armoured signature, and the armoured public keys that may have made it.
+
+    Raises:
+        CoordError: GnuPG cannot be used.
+    """
+    with _Keyring(scratch) as keyring:
+        for armoured in dict.fromkeys(public for _, _, public in signed):
+            keyring.add(armoured)
+        tasks: list[_Task] = []
+        for number, (payload, armour, _) in enumerate(signed):
+            path = os.path.join(keyring.home, f"{number}.asc")
+            with open(path, "wb") as file:
+                file.write(armour)
+            tasks.append(_Task(keyring.home, payload, path))
+        with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            return list(pool.map(_verify_one, tasks))
+
+
+_per_thread = threading.local()
+
+
+def _verify_one(task: _Task) -> str | None:
+    program: Any = getattr(_per_thread, "program", None)
+    if program is None or program.gnupghome != task.home:
+        program = _per_thread.program = _Program(TIME_LIMIT_S, task.home, _QUIET)
+    program.timed_out = False
+    result = program.verify_data(task.path, task.payload)
+    if program.timed_out:
+        raise CoordError(f"GnuPG did not check a signature within {TIME_LIMIT_S:g} s", next="gpg --version")
+    infos: list[dict[str, Any]] = list(result.sig_info.values())
+    if len(infos) != 1 or result.pubkey_fingerprint is None:
+        return None
+    good = bool(result.valid) or result.key_status == "signing key has expired"
+    return str(result.pubkey_fingerprint) if good else None
+
+
+def encrypt(scratch: str, data: bytes, keys: dict[str, str]) -> str:
+    """Return data encrypted to public keys, armoured.
+
+    Args:
+        scratch: where a keyring may be made.
+        data: what is encrypted.
+        keys: armoured public keys by their fingerprints.
+
+    Raises:
+        NoKey: one of them cannot be encrypted to.
+    """
+    with _Keyring(scratch) as keyring:
+        for fingerprint, armoured in keys.items():
+            if fingerprint not in keyring.add(armoured):
+                raise NoKey(f"{fingerprint} is not the key that the policy holds for it", next="gitcoord keys list")
+        made = keyring.program.encrypt(data, list(keys), always_trust=True, armor=True)
+    if not made.ok:
+        raise NoKey(
+            f"GnuPG did not encrypt: {made.status}",
+            next="every GPG key of the policy needs a subkey that encrypts: gpg --quick-add-key KEY cv25519 encr",
+        )
+    return str(made)
+
+
+def decrypt(text: str, home: str | None = None) -> bytes:
+    """Return what an armoured message holds, opened with a key of the user's.
+
+    Raises:
+        NoKey: there is none, it is locked, or its agent does not answer in time.
+    """
+    program = _signing_program(home)
+    program.timed_out = False
+    made = program.decrypt(text)
+    if not made.ok:
+        late = f"did not answer within {TIME_LIMIT_S:g} s" if program.timed_out else str(made.status)
+        raise NoKey(
+            f"the value is sealed, and GnuPG did not open it: {late}",
+            next="read it as one of its recipients, with the key unlocked",
+        )
+    return bytes(made.data)

@@ -1,0 +1,361 @@
+"""Walks a log and asks the judge about every commit, parents first, until one is bad or all are good."""
+
+from __future__ import annotations
+
+from gitcoord import principals
+from gitcoord.errors import IntegrityFault, ObjectMissing
+from gitcoord.log import Log
+from gitcoord.model import Policy
+from gitcoord.state import State
+from gitcoord.values import Any, NamedTuple, cast
+from gitcoord.verify import merges, rules
+from gitcoord.verify.evidence import Reader, Seen, Signatures, scratch_of
+from gitcoord.verify.history import History, Missing, between
+from gitcoord.verify.memory import Memory, MemoryFile, digest
+from gitcoord.verify.rules import Broken, Fault, Found
+from gitcoord.verify.tally import Tally
+
+_SETTLED_AT_ONCE = 256
+
+
+class Verdict(NamedTuple):
+    """What a verification came to.
+
+    Attributes:
+        good: the last first-parent commit before the first fault; the commit that was trusted where none was good,
+            None where nothing was.
+        fault: the first bad commit, by which rule, and why; None where all are good.
+        checked: how many commits were judged good.
+        edges: commits at which a shallow clone's history ends. What lies behind them was not judged, and their own
+            states were taken as they are: with any, nothing is verified in full.
+        tally: what was found on the way.
+    """
+
+    good: bytes | None
+    fault: Fault | None
+    checked: int
+    edges: tuple[bytes, ...]
+    tally: Tally
+
+
+class _Behind(NamedTuple):
+    """What later commits need to know of one that was judged."""
+
+    tree: bytes
+    revision: int
+    repository: str
+
+
+class Examination:
+    """One verification of one log.
+
+    Args:
+        log: what is verified.
+        remembered: what was verified before, and behind which nothing is judged again.
+        pinned: the fingerprint of the key that the log's root must have; None believes the log's own first word.
+    """
+
+    def __init__(self, log: Log, remembered: Memory | None = None, pinned: str | None = None) -> None:
+        """Judge nothing yet."""
+        self.log = log
+        self.reader = Reader(log)
+        self.tally = Tally()
+        self.pinned = pinned
+        self.repository = None if remembered is None else remembered.repository
+        self.merges = remembered is not None and remembered.merges
+        self.ids: set[bytes] = set(() if remembered is None else remembered.ids)
+        self.good: bytes | None = None
+        self.root: str | None = None
+        self._signatures = Signatures(scratch_of(log))
+        self._behind: dict[bytes, _Behind] = {}
+        self._last: tuple[bytes, State] | None = None
+        self._good_before: dict[bytes, bytes | None] = {}
+
+    # -- the walk
+
+    def run(self, good: bytes | None, new: bytes) -> tuple[Verdict, History | None]:
+        """Judge what is behind a tip and not behind a good commit.
+
+        Args:
+            good: trusted, with all that is behind it; None trusts nothing.
+            new: the tip.
+        """
+        self.good = good
+        try:
+            history = between(self.reader, good, new)
+        except Missing as missing:
+            where = new if missing.child is None else missing.child
+            return self._verdict(Fault(where, "object", str(missing)), ()), None
+        except IntegrityFault as error:
+            return self._verdict(Fault(new, "object", error.message), ()), None
+        edges = tuple(seen.oid for seen in history.edges)
+        fault = self._judge_all(history)
+        return self._verdict(fault, edges), history
+
+    def _verdict(self, fault: Fault | None, edges: tuple[bytes, ...]) -> Verdict:
+        return Verdict(self.good, fault, self.tally.commits, edges, self.tally)
+
+    def _judge_all(self, history: History) -> Fault | None:
+        line = set(history.first_parents)
+        here: Seen | None = None
+        try:
+            for here in history.edges:
+                self._assume(here)
+            for here in history.commits:
+                self._judge(here)
+                if here.oid in line:
+                    self.good = here.oid
+                if self._signatures.waiting >= _SETTLED_AT_ONCE:
+                    self._settle()
+            self._settle()
+            if self.pinned is not None and self.root is None and history.commits and not history.commits[0].parents:
+                here, self.good = history.commits[0], None
+                raise Broken("root", f"begins a log without a root, and this clone trusts {self.pinned}")  # noqa: TRY301
+        except Broken as broken:
+            return self._first_fault(Fault(_oid(here), broken.rule, broken.reason))
+        except IntegrityFault as error:
+            return self._first_fault(Fault(_oid(here), "object", error.message))
+        except _Unsigned as late:
+            return late.fault
+        return None
+
+    def _settle(self) -> None:
+        """Check the signatures that wait.
+
+        Raises:
+            _Unsigned: one is not good.
+        """
+        bad = self._signatures.settle()
+        if bad is not None:
+            self.good = self._good_before[bad[0]]
+            raise _Unsigned(Fault(bad[0], bad[1].rule, bad[1].reason))
+
+    def _first_fault(self, fault: Fault) -> Fault:
+        """Return the first of a fault and of those of signatures that still wait."""
+        try:
+            self._settle()
+        except _Unsigned as earlier:
+            return earlier.fault
+        return fault
+
+    # -- one commit
+
+    def _assume(self, edge: Seen) -> None:
+        """Take the state of a commit as it is: what made it is not there."""
+        found = self.reader.found(edge)
+        self.repository = self.repository or found.header["repository"]
+        self._note(edge, found, _operation_ids(found))
+
+    def _judge(self, seen: Seen) -> None:
+        if not seen.body:
+            seen = self.reader.seen(seen.oid)
+        found = self.reader.found(seen)
+        parents = [self._known(parent) for parent in found.parents]
+        revision = max((parent.revision for parent in parents), default=0)
+        repository = parents[0].repository if parents else None
+        rules.check_place(found, repository, revision, _Used(self, found))
+        if parents:
+            state = self._state_of(found.parents[0])
+            policy = state.policy
+        else:
+            state = self.reader.state_at(None)
+            policy = self._first_policy(found)
+        self._last = None
+        if len(parents) > 1:
+            judged = self._judge_merge(found, state)
+        else:
+            judged = rules.judge(found, state, policy, self.reader.oid_size, self.reader.add)
+        if parents:
+            self._check_policy(found, policy, judged.state)
+        if judged.signature is not None:
+            self._good_before[found.oid] = self.good
+            if not self._signatures.check(found.oid, judged.signature):
+                del self._good_before[found.oid]
+        self._last = (found.oid, judged.state)
+        self._note(seen, found, _operation_ids(found))
+        self.tally.count(found.oid, found.header["revision"], found.header["operations"], judged.owner)
+
+    def _judge_merge(self, found: Found, state: State) -> rules.Judged:
+        policy = state.policy
+        signature = rules.check_signed(found, policy, self.reader.oid_size)
+        merged = merges.state_of_merge(self.log, found)
+        rules.check_tree(found, merged, self.reader.add)
+        rules.check_rendered(found)
+        self.tally.merges += 1
+        self.merges = True
+        return rules.Judged(merged, signature, None if signature is None else signature.owner)
+
+    def _first_policy(self, found: Found) -> Policy:
+        """Return the policy that a log's first commit brings, if its root is who it has to be.
+
+        Raises:
+            Broken: it is signed by somebody else than the pinned root, or it was to be signed and is not.
+        """
+        operation = found.header["operations"][0]
+        given: Any = operation.get("policy")
+        if type(given) is not dict or principals.fault_of(cast("dict[str, Any]", given)) is not None:
+            raise Broken("shape", "begins a log without a policy")
+        policy = cast("Policy", given)
+        signer = operation.get("signer")
+        if principals.is_signed_log(policy):
+            self._check_root([] if signer is None else [signer])
+        return policy
+
+    def _check_root(self, roots: list[str]) -> None:
+        """Note the root of a log that is signed from here on.
+
+        Raises:
+            Broken: it is another than the one that this clone trusts.
+        """
+        if self.pinned is not None and self.pinned not in roots:
+            found = ", ".join(roots) or "nobody"
+            raise Broken("root", f"makes {found} the root of the log, and this clone trusts {self.pinned}")
+        self.root = self.pinned or next(iter(roots), None)
+
+    def _check_policy(self, found: Found, before: Policy, after: State) -> None:
+        """Look at a change of the policy: with its first principals a log gets its root."""
+        if any(operation["type"] == "policy.set" for operation in found.header["operations"]):
+            policy = after.policy
+            if principals.is_signed_log(policy) and not principals.is_signed_log(before):
+                self._check_root(principals.root_keys(policy))
+
+    def _known(self, oid: bytes) -> _Behind:
+        found = self._behind.get(oid)
+        if found is None:
+            seen = self.reader.seen(oid)
+            header = self.reader.found(seen).header
+            found = _Behind(seen.tree, header["revision"], header["repository"])
+            self._behind[oid] = found
+        return found
+
+    def _state_of(self, oid: bytes) -> State:
+        if self._last is not None and self._last[0] == oid:
+            return self._last[1]
+        return self.reader.state_at(self._known(oid).tree)
+
+    def _note(self, seen: Seen, found: Found, ids: list[bytes]) -> None:
+        header = found.header
+        self.repository = header["repository"]
+        self._behind[seen.oid] = _Behind(seen.tree, header["revision"], header["repository"])
+        self.ids.update(ids)
+
+    def is_behind(self, operation_id: str, parents: list[bytes]) -> bool:
+        """Tell whether an operation is on the history behind these commits; reads all of it."""
+        line = b"\nCoord-Id: %b\n" % operation_id.encode(errors="replace")
+        stack, done = list(parents), set[bytes]()
+        while stack:
+            oid = stack.pop()
+            if oid in done:
+                continue
+            done.add(oid)
+            try:
+                seen = self.reader.seen(oid)
+            except ObjectMissing:
+                continue
+            if line in seen.body:
+                return True
+            stack.extend(seen.parents)
+        return False
+
+
+class _Unsigned(Exception):
+    """A signature that was checked later is not good."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.reason)
+        self.fault = fault
+
+
+class _Used:
+    """The ids that a commit's operations may not have: those of the commits behind it."""
+
+    def __init__(self, examination: Examination, found: Found) -> None:
+        self._examination = examination
+        self._parents = found.parents
+
+    def __contains__(self, operation_id: object) -> bool:
+        known = self._examination
+        if not isinstance(operation_id, str) or digest(operation_id) not in known.ids:
+            return False
+        return not known.merges or known.is_behind(operation_id, self._parents)
+
+
+def _oid(seen: Seen | None) -> bytes:
+    return b"" if seen is None else seen.oid
+
+
+def _operation_ids(found: Found) -> list[bytes]:
+    return [digest(operation["id"]) for operation in found.header["operations"]]
+
+
+def ids_behind(reader: Reader, tip: bytes, remembered: Memory | None) -> tuple[set[bytes], bool]:
+    """Return the digests of the ids on the history behind a good commit, and whether it has merges.
+
+    Read from the messages, which is quick, and right for a history that was judged before.
+
+    Args:
+        reader: reads commits.
+        tip: the good commit; its own ids count.
+        remembered: what need not be read again.
+    """
+    found = set[bytes](() if remembered is None else remembered.ids)
+    has_merges = remembered is not None and remembered.merges
+    stack, done = [tip], set[bytes](() if remembered is None else [remembered.tip])
+    while stack:
+        oid = stack.pop()
+        if oid in done:
+            continue
+        done.add(oid)
+        try:
+            seen = reader.seen(oid)
+        except ObjectMissing:
+            continue  # the end of a shallow history
+        message = seen.body.partition(b"\n\n")[2]
+        found.update(
+            digest(line[10:].decode(errors="replace"))
+            for line in message.split(b"\n")
+            if line.startswith(b"Coord-Id: ")
+        )
+        has_merges = has_merges or len(seen.parents) > 1
+        stack.extend(seen.parents)
+    return found, has_merges
+
+
+def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
+    """Judge what somebody else wrote, before it is used.
+
+    Everything reachable from `new` and not from `good` is judged; `good` and what is behind it is trusted. `good` must
+    lie on the first-parent chain of `new`, for a log only ever grows along it: a merge that puts its own history first
+    is a fault, named `growth`. Writes nothing.
+
+    Args:
+        log: the log; the new objects must be readable through it.
+        good: the tip that is in use: as last seen on the remote.
+        new: what was fetched.
+
+    Returns:
+        the last good first-parent commit and the first fault. With a `growth` fault `good` is the given one.
+    """
+    remembered = MemoryFile(log.repository.runtime).read()
+    examination = Examination(log)
+    if remembered is not None and good != remembered.tip and not examination.reader.is_behind(remembered.tip, good):
+        remembered = None
+    examination.ids, examination.merges = ids_behind(examination.reader, good, remembered)
+    fault = growth_fault(examination.reader, good, new)
+    if fault is not None:
+        return Verdict(good, fault, 0, (), examination.tally)
+    return examination.run(good, new)[0]
+
+
+def growth_fault(reader: Reader, good: bytes, new: bytes) -> Fault | None:
+    """Return what is wrong where a tip is no growth of a good one along first parents."""
+    here = new
+    while here != good:
+        try:
+            seen = reader.seen(here)
+        except IntegrityFault as error:
+            return Fault(here, "object", error.message)
+        if not seen.parents:
+            return Fault(new, "growth", f"does not have {good.hex()} on its first-parent chain")
+        here = seen.parents[0]
+    return None

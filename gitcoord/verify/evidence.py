@@ -1,0 +1,240 @@
+"""Reading what a log is made of, without believing any of it: objects by their names, signatures by their keys."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+from gitcoord import envelope, render
+from gitcoord.errors import CoordError, IntegrityFault, ObjectDamaged, ObjectMissing
+from gitcoord.log import Log
+from gitcoord.records import Records
+from gitcoord.runtime import files as runtime_files
+from gitcoord.state import State
+from gitcoord.store.disk import read_whole
+from gitcoord.tree import NodeCache
+from gitcoord.values import NamedTuple
+from gitcoord.verify.rules import Broken, Found, Signature
+
+
+class Seen(NamedTuple):
+    """A commit's place in the history, and its body."""
+
+    oid: bytes
+    tree: bytes
+    parents: list[bytes]
+    revision: int
+    body: bytes
+
+
+class Reader:
+    """Reads a log's objects, each checked against its name, with caches that nobody else filled.
+
+    Args:
+        log: what is read.
+    """
+
+    def __init__(self, log: Log) -> None:
+        """Read nothing yet."""
+        self.log = log
+        self.oid_size = log.objects.oid_size
+        self._hash = hashlib.sha256 if self.oid_size == 32 else hashlib.sha1
+        self.nodes = NodeCache(self._read, self.oid_size)
+        self.records = Records()
+
+    def _read(self, oid: bytes) -> tuple[bytes, bytes]:
+        return self.log.objects.read(oid, verify=True)
+
+    def add(self, kind: bytes, body: bytes) -> bytes:
+        """Return the name that an object would have; nothing is written."""
+        return self._hash(b"%s %d\0%s" % (kind, len(body), body), usedforsecurity=False).digest()
+
+    def state_at(self, tree: bytes | None) -> State:
+        """Return the state that a tree is."""
+        return State(self.nodes, tree, self.records)
+
+    def seen(self, oid: bytes) -> Seen:
+        """Return a commit.
+
+        Raises:
+            ObjectMissing: it is not there.
+            ObjectDamaged: it is no commit, or not the one of that name.
+        """
+        kind, body = self._read(oid)
+        if kind != b"commit":
+            raise ObjectDamaged(f"object {oid.hex()} is a {kind.decode(errors='replace')}, and no commit")
+        return Seen(oid, *render.parse_commit(oid, body), body)
+
+    def found(self, seen: Seen) -> Found:
+        """Return a commit with its `coord.json`, for the judge.
+
+        Raises:
+            Broken: there is no such file in it, or it is not to be understood.
+        """
+        opened = envelope.unwrap(seen.body)
+        try:
+            header = self.state_at(seen.tree).header
+        except ObjectMissing:
+            raise
+        except IntegrityFault as error:
+            raise Broken("format", error.message) from error
+        return Found(seen.oid, seen.tree, seen.parents, opened.payload, opened.signatures, header)
+
+    def is_behind(self, oid: bytes, tip: bytes) -> bool:
+        """Tell whether a commit is on the history behind another, by all parents.
+
+        Raises:
+            IntegrityFault: a commit of it cannot be read.
+        """
+        floor = self.seen(oid).revision
+        stack, done = [tip], set[bytes]()
+        while stack:
+            here = stack.pop()
+            if here == oid:
+                return True
+            if here in done:
+                continue
+            done.add(here)
+            seen = self.seen(here)
+            if seen.revision > floor:
+                stack.extend(seen.parents)
+        return False
+
+    def shallow(self) -> set[bytes]:
+        """Return the commits whose parents git was told to do without."""
+        try:
+            listing = read_whole(f"{self.log.repository.common_dir}/shallow")
+        except FileNotFoundError:
+            return set()
+        return {bytes.fromhex(line.decode()) for line in listing.split() if _is_hex(line)}
+
+    def disguises(self, oids: Iterable[bytes]) -> list[str]:
+        """Return what makes plain git show something else than what lies there, for these commits."""
+        common = self.log.repository.common_dir
+        wanted = {oid.hex() for oid in oids}
+        replaced = sorted(wanted & _replaced(common))
+        found = [f"git shows another object for {name}: git replace -d {name}" for name in replaced]
+        try:
+            grafts = read_whole(f"{common}/info/grafts")
+        except FileNotFoundError:
+            grafts = b""
+        for line in grafts.split(b"\n"):
+            name = line.split(b" ", 1)[0].decode(errors="replace")
+            if name in wanted:
+                found.append(f"git shows other parents for {name}: see {common}/info/grafts")
+        return found
+
+
+def remote_tips(common_dir: str) -> list[tuple[str, bytes]]:
+    """Return the refs that say what remotes were last seen to have, with their commits."""
+    top = "refs/gitcoord/remotes"
+    found: dict[str, bytes] = {}
+    try:
+        for line in read_whole(f"{common_dir}/packed-refs").split(b"\n"):
+            oid, _, name = line.partition(b" ")
+            if name.startswith(top.encode()) and _is_hex(oid):
+                found[os.fsdecode(name)] = bytes.fromhex(oid.decode())
+    except FileNotFoundError:
+        pass
+    for directory, _, names in os.walk(f"{common_dir}/{top}"):
+        for name in names:
+            path = os.path.join(directory, name)
+            oid = read_whole(path).strip()
+            if _is_hex(oid):
+                found[os.path.relpath(path, common_dir)] = bytes.fromhex(oid.decode())
+    return sorted(found.items())
+
+
+def _is_hex(line: bytes) -> bool:
+    return len(line) in (40, 64) and all(letter in b"0123456789abcdef" for letter in line)
+
+
+def _replaced(common: str) -> set[str]:
+    """Return the objects that replace refs stand before."""
+    found = set(runtime_files.names(f"{common}/refs/replace"))
+    try:
+        packed = read_whole(f"{common}/packed-refs")
+    except FileNotFoundError:
+        packed = b""
+    for line in packed.split(b"\n"):
+        _, _, name = line.partition(b" refs/replace/")
+        if name:
+            found.add(name.decode(errors="replace"))
+    return found
+
+
+def scratch_of(log: Log) -> str:
+    """Return the directory in which a keyring may be made for a moment."""
+    return os.path.join(log.repository.runtime, "tmp")
+
+
+class Signatures:
+    """Checks signatures: those of SSH keys at once, those of GPG keys by several programs at a time.
+
+    Args:
+        scratch: a directory in which a keyring may be made for as long as this object lives.
+    """
+
+    def __init__(self, scratch: str) -> None:
+        """Check nothing yet."""
+        self._scratch = scratch
+        self._waiting: list[tuple[bytes, Signature]] = []
+
+    def check(self, commit: bytes, signature: Signature) -> bool:
+        """Let a commit's signature pass, or put it on the list of those that `settle` checks.
+
+        Returns:
+            whether it waits.
+
+        Raises:
+            Broken: it is not good, or another key's.
+        """
+        if envelope.kind_of(signature.armour) == envelope.PGP:
+            self._waiting.append((commit, signature))
+            return True
+        from gitcoord.signing import sshsig
+
+        try:
+            made_by = sshsig.verify(signature.payload, signature.armour)
+        except sshsig.BadSignature as error:
+            raise Broken("signature", str(error)) from error
+        if made_by != signature.signer:
+            raise Broken("signer", f"is signed by {made_by}, and says that {signature.signer} signs")
+        return False
+
+    def settle(self) -> tuple[bytes, Broken] | None:
+        """Check what waits; return the first commit whose signature is not good."""
+        return next(((commit, broken) for commit, broken in self._settled() if broken is not None), None)
+
+    def good(self) -> list[bytes]:
+        """Check what waits; return the commits whose signatures are good."""
+        return [commit for commit, broken in self._settled() if broken is None]
+
+    def _settled(self) -> list[tuple[bytes, Broken | None]]:
+        """Check what waits; return each commit with what is wrong. Keys that no policy holds prove nothing here."""
+        waiting, self._waiting = self._waiting, []
+        known = [(commit, signature) for commit, signature in waiting if signature.public]
+        if not known:
+            return []
+        from gitcoord.signing import gpg
+
+        try:
+            made_by = gpg.verify_many(self._scratch, [(s.payload, s.armour, s.public) for _, s in known])
+        except CoordError as error:
+            return [(commit, Broken("signature", error.message)) for commit, _ in known]
+        return [
+            (commit, _wrong(maker, signature.signer)) for (commit, signature), maker in zip(known, made_by, strict=True)
+        ]
+
+    @property
+    def waiting(self) -> int:
+        """How many signatures wait to be settled."""
+        return len(self._waiting)
+
+
+def _wrong(maker: str | None, signer: str) -> Broken | None:
+    """Return what is wrong with a signature, given who made it."""
+    if maker is None:
+        return Broken("signature", f"does not have a good signature of {signer}")
+    return None if maker == signer else Broken("signer", f"is signed by {maker}, and says that {signer} signs")

@@ -1,0 +1,134 @@
+"""Which commits are to be judged, and in which order: those behind a tip that are not behind one that is known good."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from gitcoord.errors import ObjectMissing
+from gitcoord.values import NamedTuple
+from gitcoord.verify.evidence import Reader, Seen
+
+_BODIES_KEPT = 100_000
+_NEW, _GOOD = 1, 2
+
+
+class Missing(Exception):
+    """A commit that another one names as its parent is not there."""
+
+    def __init__(self, child: bytes | None, error: ObjectMissing) -> None:
+        """Keep who names it, and what the store says."""
+        super().__init__(error.message)
+        self.child = child
+        self.error = error
+
+
+class History(NamedTuple):
+    """What is behind a tip.
+
+    Attributes:
+        commits: those to be judged, every one after its parents.
+        edges: commits whose parents a shallow clone does not have; nothing behind them can be judged.
+        grown: the good commit is behind the tip.
+        first_parents: from the tip back, as far as was walked.
+    """
+
+    commits: list[Seen]
+    edges: list[Seen]
+    grown: bool
+    first_parents: list[bytes]
+
+
+def between(reader: Reader, good: bytes | None, new: bytes) -> History:
+    """Return what is behind a tip and not behind a good commit.
+
+    Commits are visited by the revision that their messages state. One that lies about it may cost more reading, and is
+    never left out.
+
+    Args:
+        reader: reads commits.
+        good: nothing behind it is looked for; None looks for all.
+        new: the tip.
+
+    Raises:
+        Missing: a commit is not there.
+        ObjectDamaged: it cannot be read.
+    """
+    walk = _Walk(reader)
+    if good is not None:
+        walk.paint(good, _GOOD, None)
+    walk.paint(new, _NEW, None)
+    walk.run()
+    grown = good is None or walk.colour[good] & _NEW != 0
+    return History(walk.ordered(new), walk.edges, grown, walk.first_parents(new))
+
+
+class _Walk:
+    """Paints what is behind the good commit and what is behind the tip, the newest first."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._shallow = reader.shallow()
+        self._heap: list[tuple[int, bytes]] = []
+        self._open: set[bytes] = set()
+        self.colour: dict[bytes, int] = {}
+        self.seen: dict[bytes, Seen] = {}
+        self.edges: list[Seen] = []
+
+    def paint(self, oid: bytes, colour: int, child: bytes | None) -> None:
+        before = self.colour.get(oid, 0)
+        after = before | colour
+        if after == before:
+            return
+        seen = self.seen.get(oid)
+        if seen is None:
+            try:
+                seen = self._reader.seen(oid)
+            except ObjectMissing as error:
+                raise Missing(child, error) from error
+            self.seen[oid] = seen if len(self.seen) < _BODIES_KEPT else seen._replace(body=b"")
+        self.colour[oid] = after
+        if after == _NEW:
+            self._open.add(oid)
+        else:
+            self._open.discard(oid)
+        heappush(self._heap, (-seen.revision, oid))
+
+    def run(self) -> None:
+        while self._heap and self._open:
+            oid = heappop(self._heap)[1]
+            self._open.discard(oid)
+            seen = self.seen[oid]
+            try:
+                for parent in seen.parents:
+                    self.paint(parent, self.colour[oid], oid)
+            except Missing as missing:
+                if missing.child not in self._shallow:
+                    raise
+                self.edges.append(seen)
+
+    def ordered(self, new: bytes) -> list[Seen]:
+        """Return the new commits, each after its parents, first parents' histories first."""
+        edges = {seen.oid for seen in self.edges}
+        found: list[Seen] = []
+        done: set[bytes] = set()
+        stack: list[tuple[bytes, bool]] = [(new, False)]
+        while stack:
+            oid, ready = stack.pop()
+            if ready:
+                found.append(self.seen[oid])
+                continue
+            if oid in done or self.colour.get(oid) != _NEW or oid in edges:
+                continue
+            done.add(oid)
+            stack.append((oid, True))
+            stack.extend((parent, False) for parent in reversed(self.seen[oid].parents))
+        return found
+
+    def first_parents(self, new: bytes) -> list[bytes]:
+        found: list[bytes] = []
+        here: bytes | None = new
+        while here is not None and here in self.seen:
+            found.append(here)
+            parents = self.seen[here].parents
+            here = parents[0] if parents else None
+        return found

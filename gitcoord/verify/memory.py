@@ -1,0 +1,102 @@
+"""How far this clone's log was verified: so that verifying again after one operation takes a moment.
+
+The memory is a file in the runtime directory. Nothing but a whole and good verification writes it, and no ref, fetch or
+commit can: it names the commit that was verified by its object name, and what is behind that name cannot change. Who
+can write the runtime directory can write it too, and could as well replace the program.
+
+It also holds a short hash of every operation's id, for an id is never used twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from gitcoord import __version__
+from gitcoord.errors import StorageFault
+from gitcoord.model import FORMAT, RULES
+from gitcoord.runtime.files import parse_object, remove, write_whole
+from gitcoord.store.disk import read_whole
+from gitcoord.values import Any, NamedTuple
+
+_DIGEST = 16
+_MAKER = f"{__version__} {FORMAT} {RULES} 2"
+
+
+class Memory(NamedTuple):
+    """What was verified.
+
+    Attributes:
+        tip: the newest commit.
+        repository: the log's id.
+        merges: whether there are merges behind it.
+        counts: what was counted (`Tally.to_dict`).
+        root: the fingerprint of the log's root, where it has one.
+        ids: the digests of the ids of all operations behind the tip, and in it.
+    """
+
+    tip: bytes
+    repository: str
+    merges: bool
+    counts: dict[str, Any]
+    ids: frozenset[bytes] | set[bytes]
+    root: str | None = None
+
+
+def digest(operation_id: str) -> bytes:
+    """Return how an operation's id is remembered."""
+    return hashlib.blake2b(operation_id.encode(errors="surrogatepass"), digest_size=_DIGEST).digest()
+
+
+class MemoryFile:
+    """The file.
+
+    Args:
+        runtime: the runtime directory.
+    """
+
+    def __init__(self, runtime: str) -> None:
+        """Use `verified` there."""
+        self._path = f"{runtime}/verified"
+
+    def read(self) -> Memory | None:
+        """Return what was remembered; None where nothing was, by another version, or the file is damaged."""
+        try:
+            content = read_whole(self._path)
+        except (FileNotFoundError, StorageFault):
+            return None
+        line, _, ids = content.partition(b"\n")
+        head = parse_object(line)
+        if head.get("maker") != _MAKER or head.get("sum") != _sum(head, ids):
+            return None
+        found = {ids[at : at + _DIGEST] for at in range(0, len(ids), _DIGEST)}
+        return Memory(
+            bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found, head["root"]
+        )
+
+    def write(self, memory: Memory) -> None:
+        """Remember; a file system that refuses only makes the next run longer."""
+        ids = b"".join(memory.ids)
+        head: dict[str, Any] = {
+            "maker": _MAKER,
+            "tip": memory.tip.hex(),
+            "repository": memory.repository,
+            "merges": memory.merges,
+            "counts": memory.counts,
+            "root": memory.root,
+        }
+        head["sum"] = _sum(head, ids)
+        try:
+            write_whole(self._path, json.dumps(head, sort_keys=True).encode() + b"\n" + ids)
+        except StorageFault:
+            return
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        remove(self._path)
+
+
+def _sum(head: dict[str, Any], ids: bytes) -> str:
+    """Return a checksum of a memory: against damage, not against anybody."""
+    rest = {name: value for name, value in head.items() if name != "sum"}
+    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode() + ids, digest_size=16).hexdigest()

@@ -1,0 +1,90 @@
+"""What was found while a log was verified: how many commits, signed by whom, and what a reader ought to look at."""
+
+from __future__ import annotations
+
+from gitcoord import render
+from gitcoord.model import Operation
+from gitcoord.model_time import parse_time
+from gitcoord.values import Any, NamedTuple
+
+_LISTED = 1000
+_AHEAD_MS = 5 * 60 * 1000
+
+
+class Notable(NamedTuple):
+    """An event that is within the rules and rests on somebody's word, or on force."""
+
+    commit: bytes
+    revision: int
+    kind: str
+    text: str
+
+
+class Tally:
+    """Counts. `commits` is how many were judged; `unknown` were signed by keys that no policy vouches for."""
+
+    def __init__(self) -> None:
+        """Count nothing yet."""
+        self.commits = 0
+        self.unsigned = 0
+        self.unknown = 0
+        self.merges = 0
+        self.signed: dict[str, int] = {}
+        self.notable: list[Notable] = []
+        self.notables = 0
+        self._latest_ms: dict[str, int] = {}
+
+    def count(self, commit: bytes, revision: int, operations: list[Operation], owner: str | None) -> None:
+        """Count a commit that was judged good."""
+        self.commits += 1
+        if owner is not None:
+            self.signed[owner] = self.signed.get(owner, 0) + 1
+        elif operations[0].get("signer") is not None:
+            self.unknown += 1
+        else:
+            self.unsigned += 1
+        for operation in operations:
+            kind = _notable_kind(operation)
+            if kind is not None:
+                self.notables += 1
+                if len(self.notable) < _LISTED:
+                    self.notable.append(Notable(commit, revision, kind, render.subject(operation)))
+            self._look_at_date(commit, revision, operation)
+
+    def _look_at_date(self, commit: bytes, revision: int, operation: Operation) -> None:
+        """Note a date that goes back behind an earlier one of the same machine: a warning, never a rule."""
+        clock = operation["clock"]
+        at_ms, machine = parse_time(clock["time"]), clock["machine"]
+        latest = self._latest_ms.get(machine, at_ms)
+        if at_ms < latest - _AHEAD_MS:
+            self.notables += 1
+            if len(self.notable) < _LISTED:
+                self.notable.append(Notable(commit, revision, "clock-went-back", render.subject(operation)))
+        self._latest_ms[machine] = max(latest, at_ms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts, for the memory and for answers."""
+        return {
+            "commits": self.commits,
+            "unsigned": self.unsigned,
+            "unknown": self.unknown,
+            "merges": self.merges,
+            "signed": dict(sorted(self.signed.items())),
+        }
+
+    def add(self, counts: dict[str, Any]) -> None:
+        """Add what an earlier run counted."""
+        for name in ("commits", "unsigned", "unknown", "merges"):
+            setattr(self, name, getattr(self, name) + counts[name])
+        for owner, number in counts["signed"].items():
+            self.signed[owner] = self.signed.get(owner, 0) + number
+
+
+def _notable_kind(operation: Operation) -> str | None:
+    """Return what kind of notable event an operation is: an attested death, a takeover, a broken lock."""
+    kind = operation["type"]
+    if kind == "session.reap":
+        return "attested-death" if operation["evidence"]["kind"] == "process-gone" else "reap"
+    if kind == "session.start" and operation["takeover"] is not None:
+        return "takeover"
+    return {"lock.break": "forced-break", "policy.set": "policy-change"}.get(kind)

@@ -1,0 +1,171 @@
+"""Signatures both ways: git accepts ours, and ours accepts git's; no key, no answer, no write."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitcoord import envelope
+from gitcoord.errors import NoKey
+from gitcoord.signing import sshagent, sshsig
+from gitcoord.signing.sshkeys import parse_public
+from support.forge import make_key
+from support.program import program_env, run
+from support.repo import LOG_REF, git, git_bytes, log_length, make_repo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return a GnuPG directory with a key that is open and one that is locked; its agent is ended with it."""
+    home = str(tmp_path_factory.mktemp("g"))
+    os.chmod(home, 0o700)
+    base = ["gpg", "--homedir", home, "-q", "--batch", "--pinentry-mode", "loopback"]
+    for passphrase, who in (("", "Ada Test <ada@example.invalid>"), ("locked", "Locked <locked@example.invalid>")):
+        made = [*base, "--passphrase", passphrase, "--quick-gen-key", who, "ed25519", "sign", "0"]
+        subprocess.run(made, check=True, capture_output=True)
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+    yield home
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "gpg-agent"], check=True)
+
+
+def ssh_repo(tmp_path: Path, *, sha256: bool = False) -> str:
+    """Return a repository with a log that is signed with the key `ada`, which git trusts."""
+    repo = make_repo(tmp_path / "repo", sha256=sha256)
+    key = make_key(str(tmp_path / "ada"))
+    (tmp_path / "allowed").write_text(f"ada@example.invalid {key.public}\n")
+    git(repo, "config", "gpg.ssh.allowedSignersFile", str(tmp_path / "allowed"))
+    made = run(repo, "init", "--sign", "ssh", "--key", str(tmp_path / "ada"))
+    assert made.code == 0, made.err
+    assert run(repo, "lock", "a.py", "-m", "why").code == 0
+    return repo
+
+
+@pytest.mark.parametrize("sha256", [False, True], ids=["sha1", "sha256"])
+def test_git_accepts_our_ssh_signatures_on_every_commit(tmp_path: Path, sha256: bool) -> None:
+    repo = ssh_repo(tmp_path, sha256=sha256)
+    assert set(git(repo, "log", "--format=%G?", LOG_REF).split()) == {"G"}
+    git(repo, "verify-commit", LOG_REF)
+    assert git(repo, "fsck", "--strict") == ""
+    assert run(repo, "verify").code == 0
+
+
+def test_git_accepts_our_gpg_signatures(tmp_path: Path, gnupg: str) -> None:
+    repo = make_repo(tmp_path / "repo")
+    env = {"GNUPGHOME": gnupg}
+    made = run(repo, "init", "--sign", "gpg", "--key", "ada@example.invalid", env=env)
+    assert made.code == 0, made.err
+    assert run(repo, "lock", "a.py", env=env).code == 0
+    for commit in git(repo, "rev-list", LOG_REF).split():
+        git(repo, "verify-commit", commit, env=env)
+    # The keys lie on the log: nobody's keyring is asked.
+    checked = run(repo, "verify", "--json")
+    assert (checked.code, checked.json["signed"]) == (0, {"Ada Test": 3})
+
+
+def test_ours_accept_what_git_signs(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    key = make_key(str(tmp_path / "ada"))
+    os.chmod(tmp_path / "ada", 0o600)
+    settings = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path}/ada"]
+    git(repo, *settings, "commit", "-S", "--allow-empty", "-m", "signed by git")
+    opened = envelope.unwrap(git_bytes(repo, "cat-file", "commit", "HEAD"))
+    assert sshsig.verify(opened.payload, opened.signatures[0][1]) == key.fingerprint
+    with pytest.raises(sshsig.BadSignature):
+        sshsig.verify(opened.payload + b" ", opened.signatures[0][1])
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa", "ed25519"])
+def test_keys_of_every_kind_sign_and_are_accepted_by_git(tmp_path: Path, kind: str) -> None:
+    repo = make_repo(tmp_path / "repo")
+    path = str(tmp_path / "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True)
+    public = (tmp_path / "key.pub").read_text()
+    (tmp_path / "allowed").write_text(f"* {public}")
+    git(repo, "config", "gpg.ssh.allowedSignersFile", str(tmp_path / "allowed"))
+    assert run(repo, "init", "--sign", "ssh", "--key", path).code == 0
+    git(repo, "verify-commit", LOG_REF)
+    assert run(repo, "verify").code == 0
+
+
+def test_a_locked_key_is_a_refusal_and_nothing_is_written(tmp_path: Path, gnupg: str) -> None:
+    repo = ssh_repo(tmp_path)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(tmp_path / "shut")], check=True)
+    before = log_length(repo), sorted(os.listdir(f"{repo}/.git/gitcoord/objects"))
+    for key in (str(tmp_path / "shut"), "locked@example.invalid", str(tmp_path / "missing"), "nobody@nowhere"):
+        done = run(repo, "lock", "b.py", "--key", key, "--json", env={"GNUPGHOME": gnupg})
+        assert (done.code, done.json["error"]["code"]) in {(1, "no_key"), (1, "not_permitted")}
+    assert (log_length(repo), sorted(os.listdir(f"{repo}/.git/gitcoord/objects"))) == before
+
+
+def test_an_agent_signs_over_its_socket(tmp_path: Path) -> None:
+    repo = ssh_repo(tmp_path)
+    path = str(tmp_path / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.PIPE)
+    try:
+        assert agent.stdout is not None
+        agent.stdout.readline()
+        env = {"SSH_AUTH_SOCK": path}
+        os.chmod(tmp_path / "ada", 0o600)
+        subprocess.run(["ssh-add", "-q", str(tmp_path / "ada")], check=True, env=program_env(**env))
+        os.unlink(tmp_path / "ada")
+        public = (tmp_path / "ada.pub").read_text().strip()
+        for number, key in enumerate((public, f"key::{public}", str(tmp_path / "ada.pub"))):
+            done = run(repo, "lock", f"f{number}.py", "--key", key, env=env)
+            assert done.code == 0, done.err
+    finally:
+        agent.terminate()
+        agent.wait()
+        assert agent.stdout is not None
+        agent.stdout.close()
+    assert set(git(repo, "log", "--format=%G?", LOG_REF).split()) == {"G"}
+
+
+def test_an_agent_that_never_answers_is_a_refusal_within_the_limit(tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "key"))
+    public = parse_public(key.public)
+    assert public is not None
+    path = str(tmp_path / "mute")
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(path)
+        mute.listen()
+        held: list[socket.socket] = []
+        waiting = threading.Thread(target=lambda: held.append(mute.accept()[0]))
+        waiting.start()
+        with pytest.raises(NoKey, match="did not answer"):
+            sshagent.AgentKey(path, public, limit_s=0.2).sign(b"x")
+        waiting.join()
+        held[0].close()
+
+
+def test_a_session_has_a_key_of_its_own(tmp_path: Path) -> None:
+    repo = ssh_repo(tmp_path)
+    made = run(repo, "keys", "new", "bot-1", "--json").json
+    assert os.stat(made["path"]).st_mode & 0o777 == 0o600
+    assert run(repo, "keys", "add", "bot", "bot-1", "--role", "agent").code == 0
+    assert run(repo, "lock", "b.py", "--session", "bot-1").code == 0
+    entry = run(repo, "log", "-n", "1", "--json").json["entries"][0]
+    assert (entry["signer"], entry["proven"]) == ("bot", True)
+    refused = run(repo, "unlock", "a.py", "--session", "bot-1", "--key", made["path"], "--json")
+    assert refused.json["not_held"] == ["a.py"]
+
+
+def test_gits_own_settings_are_the_default(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    make_key(str(tmp_path / "ada"))
+    for name, value in (("gpg.format", "ssh"), ("user.signingKey", f"{tmp_path}/ada"), ("commit.gpgSign", "true")):
+        git(repo, "config", name, value)
+    assert run(repo, "init").code == 0
+    assert run(repo, "lock", "a.py").code == 0
+    assert run(repo, "verify", "--json").json["signed"] == {"Ada Test": 3}
+    plain = make_repo(tmp_path / "plain")
+    assert run(plain, "init", "--sign", "none").code == 0
+    assert run(plain, "verify", "--json").json["unsigned"] == 1

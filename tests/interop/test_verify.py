@@ -1,0 +1,189 @@
+"""`gitcoord verify` on real repositories: what it says, what it remembers, and what cannot be hidden from it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.forge import make_key
+from support.program import Done, run
+from support.repo import LOG_REF, git, make_repo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> str:
+    """Return a repository with an unsigned log of a few commits."""
+    where = make_repo(tmp_path / "repo")
+    assert run(where, "init").code == 0
+    for name in ("a.py", "b.py", "c.py"):
+        assert run(where, "lock", name, "-m", "why").code == 0
+    return where
+
+
+def tip(repo: str) -> str:
+    return git(repo, "rev-parse", LOG_REF)
+
+
+def fault(done: Done) -> tuple[str, str]:
+    """Return the rule and the commit of an answer that must be one about a bad commit."""
+    assert done.code == 3, done
+    return done.json["fault"]["rule"], done.json["fault"]["commit"]
+
+
+def slip_in(repo: str) -> str:
+    """Commit something with plain git, let the log's ref name it, and return it."""
+    made = git(repo, "commit-tree", f"{LOG_REF}^{{tree}}", "-p", LOG_REF, "-m", "lock: x")
+    git(repo, "update-ref", LOG_REF, made)
+    return made
+
+
+def test_a_good_log_is_good_and_the_second_time_only_what_is_new_is_judged(repo: str) -> None:
+    first = run(repo, "verify", "--json").json
+    assert (first["ok"], first["judged"], first["remembered"], first["unsigned"]) == (True, 5, 0, 5)
+    assert run(repo, "lock", "d.py").code == 0
+    second = run(repo, "verify", "--json").json
+    assert (second["judged"], second["remembered"], second["commits"]) == (1, 5, 6)
+    assert any("unproven" in line for line in second["outside"])
+
+
+def test_a_bad_commit_is_named_with_exit_code_3(repo: str) -> None:
+    good = tip(repo)
+    bad = slip_in(repo)
+    done = run(repo, "verify", "--json")
+    assert fault(done) == ("revision", bad)
+    assert done.json["good"] == good
+    told = run(repo, "verify")
+    assert (told.code, told.out) == (3, ""), told.err
+    assert bad in told.err
+    assert "revision" in told.err
+
+
+def test_nothing_but_a_good_verification_writes_the_memory(repo: str) -> None:
+    memory = f"{repo}/.git/gitcoord/verified"
+    run(repo, "status")
+    run(repo, "log")
+    assert not os.path.exists(memory)
+    slip_in(repo)
+    run(repo, "verify")
+    assert not os.path.exists(memory)
+
+
+def test_a_damaged_memory_is_none(repo: str) -> None:
+    run(repo, "verify")
+    memory = f"{repo}/.git/gitcoord/verified"
+    with open(memory, "r+b") as file:
+        file.seek(-3, os.SEEK_END)
+        file.write(b"???")
+    assert run(repo, "verify", "--json").json["remembered"] == 0
+
+
+def test_replace_refs_and_grafts_hide_nothing(repo: str) -> None:
+    good = tip(repo)
+    bad = slip_in(repo)
+    git(repo, "replace", bad, good)
+    with open(f"{repo}/.git/info/grafts", "w", encoding="ascii") as grafts:
+        grafts.write(f"{bad}\n")
+    assert fault(run(repo, "verify", "--json")) == ("revision", bad)
+
+
+def test_what_git_would_show_instead_is_told_of_a_good_log(repo: str) -> None:
+    git(repo, "replace", tip(repo), f"{LOG_REF}~1")
+    done = run(repo, "verify", "--json")
+    assert done.code == 0
+    assert tip(repo) in done.json["warnings"][0]
+
+
+def test_a_shallow_log_is_partly_verified_and_never_good(repo: str, tmp_path: Path) -> None:
+    git(repo, "branch", "log", LOG_REF)
+    clone = str(tmp_path / "clone")
+    git(str(tmp_path), "clone", "-q", "--depth", "2", "--branch", "log", f"file://{repo}", clone)
+    git(clone, "update-ref", LOG_REF, "HEAD")
+    done = run(clone, "verify", "--json")
+    assert (done.code, done.json["ok"], done.json["error"]["code"]) == (1, False, "partly_verified")
+    assert done.json["judged"] == 1
+    assert not os.path.exists(f"{clone}/.git/gitcoord/verified")
+
+
+def test_a_log_that_went_back_is_a_rollback(repo: str) -> None:
+    run(repo, "verify")
+    older = git(repo, "rev-parse", f"{LOG_REF}~1")
+    git(repo, "update-ref", LOG_REF, older)
+    assert fault(run(repo, "verify", "--json")) == ("rollback", older)
+
+
+def test_two_histories_are_a_fork_and_both_siblings_are_named(repo: str) -> None:
+    ours = tip(repo)
+    run(repo, "verify")
+    git(repo, "update-ref", LOG_REF, f"{LOG_REF}~1")
+    os.unlink(f"{repo}/.git/gitcoord/pending")
+    run(repo, "lock", "other.py")
+    theirs = tip(repo)
+    done = run(repo, "verify", "--json")
+    assert fault(done) == ("fork", theirs)
+    assert done.json["siblings"] == [ours, theirs]
+
+
+def test_a_log_of_another_repository_is_a_graft(repo: str, tmp_path: Path) -> None:
+    run(repo, "verify")
+    other = make_repo(tmp_path / "other")
+    run(other, "init")
+    git(repo, "fetch", "-q", other, f"+{LOG_REF}:{LOG_REF}")
+    assert fault(run(repo, "verify", "--json"))[0] == "grafted"
+
+
+def test_a_log_that_is_gone_is_deleted(repo: str) -> None:
+    verified = tip(repo)
+    run(repo, "verify")
+    git(repo, "update-ref", "-d", LOG_REF)
+    assert fault(run(repo, "verify", "--json")) == ("deleted", verified)
+
+
+def test_a_range_is_judged_alone(repo: str) -> None:
+    bad = slip_in(repo)
+    assert run(repo, "verify", "2..4", "--json").json["judged"] == 2
+    assert run(repo, "verify", "4", "--json").json["judged"] == 4
+    assert fault(run(repo, "verify", "3..", "--json")) == ("revision", bad)
+    assert run(repo, "verify", "nonsense", "--json").code == 2
+    assert run(repo, "verify", "999", "--json").code == 1
+
+
+def test_the_root_is_pinned_at_first_sight_and_another_one_is_refused(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    keys = {name: make_key(str(tmp_path / name)) for name in ("ada", "eve")}
+    assert run(repo, "init", "--sign", "ssh", "--key", str(tmp_path / "ada")).code == 0
+    git(repo, "config", "--unset", "gitcoord.root")
+    told = run(repo, "verify")
+    assert told.code == 0
+    assert "first use" in told.err
+    assert git(repo, "config", "--local", "gitcoord.root") == keys["ada"].fingerprint
+    done = run(repo, "verify", "--trust", keys["eve"].fingerprint, "--json")
+    assert fault(done)[0] == "root"
+    assert run(repo, "verify", "--trust", keys["ada"].fingerprint).code == 0
+
+
+def test_the_past_is_shown_as_it_was(repo: str) -> None:
+    run(repo, "unlock", "a.py")
+    run(repo, "data", "set", "s", "k", "1")
+    before: dict[str, Any] = run(repo, "locks", "--at", "4", "--json").json
+    assert [lock["path"] for lock in before["locks"]] == ["a.py", "b.py"]
+    assert before["at"]["revision"] == 4
+    assert run(repo, "data", "get", "s", "k", "--at", "4").code == 1
+    assert run(repo, "at", before["at"]["commit"], "--json").json["locks"] == before["locks"]
+    assert run(repo, "status", "--at", before["at"]["time"], "--json").json["at"] == before["at"]
+
+
+def test_blame_tells_who_held_a_path_why_and_how_it_ended(repo: str) -> None:
+    run(repo, "unlock", "a.py")
+    run(repo, "lock", "a.py", "-m", "again", "--session", "bob")
+    run(repo, "unlock", "--force", "a.py", "-m", "stale", "--session", "eve")
+    holds = run(repo, "blame", "a.py", "--json").json["holds"]
+    assert [(h["session"], h["reason"], h["ended"], h["ended_why"]) for h in holds[:1]] == [
+        ("bob", "again", "broken", "stale")
+    ]
+    assert (holds[0]["ended_by"], holds[1]["ended"], holds[1]["reason"]) == ("eve", "released", "why")
+    assert run(repo, "blame", "b.py", "--json").json["holds"][0]["ended"] is None
