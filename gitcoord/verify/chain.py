@@ -176,14 +176,13 @@ class Examination:
         self.tally.count(found.oid, found.header["revision"], found.header["operations"], judged.owner)
 
     def _judge_merge(self, found: Found, state: State) -> rules.Judged:
-        policy = state.policy
-        signature = rules.check_signed(found, policy, self.reader.oid_size)
+        owner = merges.owner_of(found, state.policy, self._signatures.made_by)
         merged = merges.state_of_merge(self.log, found)
         rules.check_tree(found, merged, self.reader.add)
         rules.check_rendered(found)
         self.tally.merges += 1
         self.merges = True
-        return rules.Judged(merged, signature, None if signature is None else signature.owner)
+        return rules.Judged(merged, None, owner)
 
     def _first_policy(self, found: Found) -> Policy:
         """Return the policy that a log's first commit brings, if its root is who it has to be.

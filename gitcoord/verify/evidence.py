@@ -203,6 +203,35 @@ class Signatures:
             raise Broken("signer", f"is signed by {made_by}, and says that {signature.signer} signs")
         return False
 
+    def made_by(self, payload: bytes, armour: bytes, public: list[str]) -> str:
+        """Return the fingerprint of the key that made a signature which names none.
+
+        Args:
+            payload: what it covers.
+            armour: the signature.
+            public: the GPG keys that it may be; an SSH signature brings its own.
+
+        Raises:
+            Broken: it is not good, or none of these made it.
+        """
+        kind = envelope.kind_of(armour)
+        if kind == envelope.SSH:
+            from gitcoord.signing import sshsig
+
+            try:
+                return sshsig.verify(payload, armour)
+            except sshsig.BadSignature as error:
+                raise Broken("signature", str(error)) from error
+        if kind != envelope.PGP:
+            raise Broken("signature-count", "holds something else than exactly one signature of git's kinds")
+        from gitcoord.signing import gpg
+
+        found = gpg.verify_many(self._scratch, [(payload, armour, key) for key in public])
+        made = next((one for one in found if one is not None), None)
+        if made is None:
+            raise Broken("signature", "is not good by any GPG key of the policy that counts here")
+        return made
+
     def settle(self) -> tuple[bytes, Broken] | None:
         """Check what waits; return the first commit whose signature is not good."""
         return next(((commit, broken) for commit, broken in self._settled() if broken is not None), None)

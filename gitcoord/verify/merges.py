@@ -6,11 +6,49 @@ second parent has and that of the first has not. Nothing in it is whoever merged
 
 from __future__ import annotations
 
-from gitcoord import merge
+from collections.abc import Callable
+
+from gitcoord import merge, principals
 from gitcoord.errors import CoordError, IntegrityFault
 from gitcoord.log import Log
+from gitcoord.model import Policy
 from gitcoord.state import State
 from gitcoord.verify.rules import Broken, Found
+
+MadeBy = Callable[[bytes, bytes, list[str]], str]
+"""Says which key made a signature: of a payload, the armoured signature, and the public keys that it may be."""
+
+
+def owner_of(found: Found, policy: Policy, made_by: MadeBy) -> str | None:
+    """Return the principal that signed a merge; None where nobody did, and nobody has to.
+
+    A merge is the same whoever makes it, so it names no signer: any key of the policy will do that counts where it
+    stands. It can add nothing of its maker's own, and whether each operation may take effect was judged by its own.
+
+    Args:
+        found: the merge.
+        policy: of its first parent's state.
+        made_by: checks the signature.
+
+    Raises:
+        Broken: it is not signed and has to be, or is signed by a key that does not count.
+    """
+    if len(found.signatures) > 1:
+        raise Broken("signature-count", f"has {len(found.signatures)} signatures; exactly one can be")
+    if not principals.is_signed_log(policy):
+        return None
+    if not found.signatures:
+        if policy["unsigned"] == "accepted":
+            return None
+        raise Broken("signature-count", "is not signed, and the policy takes nothing that is not")
+    revision = found.header["revision"]
+    keys = [key for member in policy.get("principals", {}).values() for key in member["keys"]]
+    public = [key["public"] for key in keys if key["kind"] == "gpg" and principals.is_good_at(key, revision)]
+    signer = made_by(found.payload, found.signatures[0][1], public)
+    proven = principals.principal_of(policy, signer, revision)
+    if proven is None:
+        raise Broken("permission", f"is signed by {signer}, which is nobody's key that counts at revision {revision}")
+    return proven.name
 
 
 def state_of_merge(log: Log, found: Found) -> State:
