@@ -10,6 +10,7 @@ from __future__ import annotations
 from gitcoord import merge
 from gitcoord.coordinator import Coordinator
 from gitcoord.errors import (
+    BadCommit,
     IntegrityFault,
     RemoteDamaged,
     RemoteFault,
@@ -23,6 +24,7 @@ from gitcoord.remote.transport import Transport
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Flight, Shared
+from gitcoord.sharing.door import may_repair, newest_good
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.sound import newest_sound
 from gitcoord.sharing.words import event, no_log, unrelated
@@ -265,7 +267,7 @@ class Meeting:
             RemoteDamaged: it cannot be, and is not to be put right.
             UnsupportedFormat: a later version of gitcoord wrote it.
         """
-        good, fault = newest_sound(self.local, found)
+        good, fault = newest_good(self.local, found, before)
         if fault is None:
             return found
         good = before if good is None else good
@@ -275,10 +277,18 @@ class Meeting:
             raise no_log(self.shared, found, fault)
         if before is None:
             self._check_related(good)
-        self._stop_unless_restoring("unreadable", expected, found, began)
+        name = "forged" if isinstance(fault, BadCommit) else "unreadable"
+        self._stop_unless_restoring(name, expected, found, began)
+        if not may_repair(self.local):
+            self.saw(expected, began, self._event(name, good, found, f"kept out, since {fault.message}"))
+            raise RemoteDamaged(
+                f"the log on {self.shared.remote} is {name}: {fault.message}; what is good goes up to {good.hex()}",
+                next="ask somebody whose role has `repair` to run: gitcoord sync",
+                event=name,
+            )
         if not self.push(good, found, drops=True):
             raise _MovedError
-        self.saw(before, began, self._event("unreadable", good, found, f"set back, since {fault.message}"))
+        self.saw(before, began, self._event(name, good, found, f"set back, since {fault.message}"))
         return good
 
     def _is_here(self, oid: bytes) -> bool:

@@ -335,14 +335,19 @@ def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
     Returns:
         the last good first-parent commit and the first fault. With a `growth` fault `good` is the given one.
     """
+    fault = growth_fault(Reader(log), good, new)
+    if fault is not None:
+        return Verdict(good, fault, 0, (), Tally())
+    return verify_arriving(log, good, new)
+
+
+def verify_arriving(log: Log, good: bytes, new: bytes) -> Verdict:
+    """Judge what is reachable from `new` and not from `good`, wherever `good` lies; otherwise like `verify_new`."""
     remembered = MemoryFile(log.repository.runtime).read()
     examination = Examination(log)
     if remembered is not None and good != remembered.tip and not examination.reader.is_behind(remembered.tip, good):
         remembered = None
     examination.ids, examination.merges = ids_behind(examination.reader, good, remembered)
-    fault = growth_fault(examination.reader, good, new)
-    if fault is not None:
-        return Verdict(good, fault, 0, (), examination.tally)
     return examination.run(good, new)[0]
 
 
