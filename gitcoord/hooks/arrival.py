@@ -1,20 +1,18 @@
 """Commits of the log that arrive at a server: the log only grows, and each commit is what it says it is.
 
-Growth means that the old tip lies on the new tip's first-parent chain. Every commit on the way is replayed: the
-operations in its `coord.json`, run on its parent's state, have to give its tree, bit for bit, and its message, author
-and dates have to be the ones that are rendered from them.
+Growth means that the old tip lies on the new tip's first-parent chain. Every commit on the way, and what merges bring
+in, is verified as `gitcoord verify` does it: replayed bit for bit, rendered again, and signed as the policy before it
+demands.
 """
 
 from __future__ import annotations
 
-from gitcoord import render
-from gitcoord.errors import BadRequest, IntegrityFault, Refused
-from gitcoord.hooks import connect
+from gitcoord.errors import IntegrityFault
 from gitcoord.log import Log
 from gitcoord.store.through_git import ThroughGit
-from gitcoord.transitions import advance
 from gitcoord.tree import NodeCache
 from gitcoord.values import TYPE_CHECKING
+from gitcoord.verify.chain import verify_all, verify_arriving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,53 +68,10 @@ def verify_arrival(arriving: Arriving, old: bytes | None, new: bytes) -> int:
             f"the log only grows: {old.hex()[:10]} is not on the first-parent chain of {new.hex()[:10]}",
             next="fetch the log and let gitcoord bring the two together (gitcoord sync)",
         )
-    for oid in reversed(fresh):
-        connect.verify_commit(arriving, oid)
+    verdict = verify_all(arriving, new) if old is None else verify_arriving(arriving, old, new)
+    if verdict.fault is not None:
+        fault = verdict.fault
+        raise CommitRefuted(
+            f"log commit {fault.commit.hex()[:10]} breaks the rule {fault.rule}: it {fault.reason}", next=_WAY_OUT
+        )
     return len(fresh)
-
-
-def replay(log: Log, oid: bytes) -> None:
-    """Let a commit with at most one parent pass if replaying its operations on its parent's state gives all of it.
-
-    Raises:
-        CommitRefuted: it does not, or it is a merge, which only its own rules can replay.
-        IntegrityFault: it cannot be read.
-    """
-    commit = log.commit(oid)
-    name = oid.hex()[:10]
-    if len(commit.parents) > 1:
-        raise CommitRefuted(f"log commit {name} is a merge, which this server cannot replay", next="upgrade gitcoord")
-    work = log.state_at(commit.parents[0]).fork() if commit.parents else log.first_state()
-    header = log.state_at(oid).header
-    if header["revision"] != work.revision + 1:
-        raise CommitRefuted(f"log commit {name} has revision {header['revision']}, its parent {work.revision}")
-    try:
-        advance(work, header["operations"])
-    except (Refused, BadRequest) as error:
-        raise CommitRefuted(f"log commit {name} does what the rules refuse: {error.message}", next=_WAY_OUT) from error
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
-        raise CommitRefuted(f"log commit {name} holds an operation of an unknown shape", next=_WAY_OUT) from error
-    if work.header["repository"] != header["repository"]:
-        raise CommitRefuted(f"log commit {name} is of another log", next=_WAY_OUT)
-    tree = work.write(log.objects.hash_object)
-    if tree != commit.tree:
-        raise CommitRefuted(
-            f"log commit {name} has another tree than its operations make of its parent's state", next=_WAY_OUT
-        )
-    _, body = log.objects.read(oid)
-    if _unsigned(body) != render.commit(tree, commit.parents, work.header):
-        raise CommitRefuted(
-            f"log commit {name} says something else than its operations: its message, author or dates", next=_WAY_OUT
-        )
-
-
-def _unsigned(body: bytes) -> bytes:
-    """Return a commit's body without its signature."""
-    head, blank, text = body.partition(b"\n\n")
-    kept: list[bytes] = []
-    signature = False
-    for line in head.split(b"\n"):
-        signature = line.startswith((b"gpgsig ", b"gpgsig-sha256 ")) or (signature and line.startswith(b" "))
-        if not signature:
-            kept.append(line)
-    return b"\n".join(kept) + blank + text

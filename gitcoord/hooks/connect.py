@@ -10,7 +10,6 @@ from gitcoord.errors import IntegrityFault, RemoteFault
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gitcoord.hooks.arrival import Arriving
     from gitcoord.service.access import Access
     from gitcoord.service.desk import Desk
 
@@ -60,14 +59,3 @@ def lock_within(desk: Desk, names: list[str], reason: str, seconds: float) -> di
     if error is None or error["code"] not in _UNCONFIRMED:
         return got
     return {**desk.lock_files(names, reason=reason, offline=True), "unconfirmed": error["message"]}
-
-
-def verify_commit(arriving: Arriving, oid: bytes) -> None:
-    """Let a commit that arrives at a server pass if it is what its parent and its operations make of it.
-
-    Raises:
-        CoordError: it is not, and why.
-    """
-    from gitcoord.hooks.arrival import replay
-
-    replay(arriving, oid)

@@ -351,6 +351,11 @@ def verify_arriving(log: Log, good: bytes, new: bytes) -> Verdict:
     return examination.run(good, new)[0]
 
 
+def verify_all(log: Log, tip: bytes, pinned: str | None = None) -> Verdict:
+    """Judge a whole log; with a pinned root, it has to begin with that one."""
+    return Examination(log, None, pinned).run(None, tip)[0]
+
+
 def growth_fault(reader: Reader, good: bytes, new: bytes) -> Fault | None:
     """Return what is wrong where a tip is no growth of a good one along first parents."""
     here = new
