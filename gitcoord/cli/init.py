@@ -41,7 +41,7 @@ def add_init(parser: Parser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from gitcoord import service
 
-    if args.client or args.agents_md:
+    if args.client is not None or args.agents_md:
         from gitcoord.cli import init_client
 
         if args.check or args.remove or args.print:
@@ -59,7 +59,7 @@ def _run(args: argparse.Namespace) -> int:
         answer = service.initialise(start, remote=args.remote, branch=args.branch, local=args.local, adopt=args.adopt)
     except CoordError as error:
         answer = acting.failure(error, "ok")
-    if not answer.get("error") and (args.client or args.agents_md):
+    if not answer.get("error") and (args.client is not None or args.agents_md):
         from gitcoord.cli import init_client
 
         return init_client.run(args, made=answer)

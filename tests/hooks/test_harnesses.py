@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -69,7 +69,8 @@ def _filled(expected: Any, said: Any) -> Any:
         assert said
         return said
     if isinstance(expected, dict) and isinstance(said, dict):
-        return {key: _filled(value, said.get(key)) for key, value in expected.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
+        pairs = cast("dict[str, Any]", expected).items()
+        return {key: _filled(value, cast("dict[str, Any]", said).get(key)) for key, value in pairs}
     return expected
 
 
@@ -197,7 +198,8 @@ def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) 
 
 
 def test_odd_values_in_a_payload_are_passed_over(repo: str) -> None:
-    for tool_input in (None, [], "text", {"file_path": 7}, {"files": [1, None]}, {"edits": [[], {"file_path": {}}]}):
+    odd: list[Any] = [None, [], "text", {"file_path": 7}, {"files": [1, None]}, {"edits": [[], {"file_path": {}}]}]
+    for tool_input in odd:
         payload = {"session_id": "a", "cwd": "{repo}", "tool_name": "Edit", "tool_input": tool_input}
         assert answer(ask(repo, "claude", "PreToolUse", payload)) is None
 
