@@ -18,7 +18,7 @@ from support.program import COMMAND, program_env, run
 if TYPE_CHECKING:
     from pathlib import Path
 
-LATER = ["task", "msg", "decision", "verify", "hooks", "hook", "keys", "policy", "at", "blame", "ci"]
+LATER = ["task", "msg", "decision", "verify", "keys", "policy", "at", "blame"]
 VERBS = [name for name in COMMANDS if name not in GROUPS] + [
     f"{word} {verb}" for word in GROUPS for verb in GROUPS[word]
 ]

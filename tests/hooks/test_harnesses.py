@@ -68,7 +68,8 @@ def _filled(expected: Any, said: Any) -> Any:
         assert isinstance(said, str)
         assert said
         return said
-    if isinstance(expected, dict) and isinstance(said, dict):
+    if isinstance(expected, dict):
+        assert isinstance(said, dict)
         pairs = cast("dict[str, Any]", expected).items()
         return {key: _filled(value, cast("dict[str, Any]", said).get(key)) for key, value in pairs}
     return expected
