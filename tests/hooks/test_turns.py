@@ -176,6 +176,8 @@ def hook(event, text=None):
     shell = ["sh", "-c", '"$@"; exit $?', "sh", *words]
     return subprocess.run(shell, input=json.dumps(payload).encode(), capture_output=True, cwd=where).stdout.decode()
 answer = {"names": names, "start": hook("SessionStart"), "edit": hook("PreToolUse")}
+check = [sys.executable, "-P", "-m", "gitcoord", "check", "src/app.py"]
+answer["check"] = subprocess.run(check, capture_output=True, cwd=where).stdout.decode()
 if mode == "commit":
     open(where + "/src/app.py", "a").write("more")
     done = subprocess.run(["git", "-C", where, "commit", "-q", "-a", "-m", "Change"], capture_output=True)
@@ -220,6 +222,7 @@ def test_where_two_servers_have_one_parent_nothing_is_guessed_and_that_is_said(r
 def test_what_the_harness_says_of_itself_links_them(repo: str) -> None:
     told = as_agent(repo, servers=1, CLAUDE_CODE_SESSION_ID="conversation-12345678")
     assert "You are session claude-code-1." in told["start"]
+    assert "locked by you" in told["check"]
 
 
 def test_a_server_that_is_gone_links_nobody(repo: str) -> None:
