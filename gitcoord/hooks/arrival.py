@@ -19,6 +19,7 @@ from gitcoord.values import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gitcoord.state import State
     from gitcoord.store.repository import Repository
 
 _WAY_OUT = "gitcoord doctor, in the clone that pushes"
@@ -76,16 +77,17 @@ def verify_arrival(arriving: Arriving, old: bytes | None, new: bytes) -> int:
 
 
 def replay(log: Log, oid: bytes) -> None:
-    """Let a commit with at most one parent pass if replaying its operations on its parent's state gives all of it.
+    """Let a commit pass if replaying its operations on its parent's state, or its two parents' merge, gives all of it.
 
     Raises:
-        CommitRefuted: it does not, or it is a merge, which only its own rules can replay.
+        CommitRefuted: it does not.
         IntegrityFault: it cannot be read.
     """
     commit = log.commit(oid)
     name = oid.hex()[:10]
     if len(commit.parents) > 1:
-        raise CommitRefuted(f"log commit {name} is a merge, which this server cannot replay", next="upgrade gitcoord")
+        _check_same(log, oid, commit.parents, _merged(log, oid, commit.parents))
+        return
     work = log.state_at(commit.parents[0]).fork() if commit.parents else log.first_state()
     header = log.state_at(oid).header
     if header["revision"] != work.revision + 1:
@@ -98,13 +100,34 @@ def replay(log: Log, oid: bytes) -> None:
         raise CommitRefuted(f"log commit {name} holds an operation of an unknown shape", next=_WAY_OUT) from error
     if work.header["repository"] != header["repository"]:
         raise CommitRefuted(f"log commit {name} is of another log", next=_WAY_OUT)
+    _check_same(log, oid, commit.parents, work)
+
+
+def _merged(log: Log, oid: bytes, parents: list[bytes]) -> State:
+    """Return the state that the rules of merging give for a merge's parents."""
+    from gitcoord import merge
+
+    name = oid.hex()[:10]
+    operation = log.state_at(oid).header["operations"][0]
+    if len(parents) != 2 or not merge.is_merge([operation]):
+        raise CommitRefuted(f"log commit {name} has {len(parents)} parents and records no merge", next=_WAY_OUT)
+    told = {key: operation.get(key) for key in ("restores", "adopts")}
+    made = merge.merged(log, parents[0], parents[1], restores=told["restores"], adopts=told["adopts"])
+    if made is None:
+        raise CommitRefuted(f"log commit {name} merges what has nothing to merge", next=_WAY_OUT)
+    return made.state
+
+
+def _check_same(log: Log, oid: bytes, parents: list[bytes], work: State) -> None:
+    """Let a commit pass if it is, bit for bit, what its operations make."""
+    name = oid.hex()[:10]
     tree = work.write(log.objects.hash_object)
-    if tree != commit.tree:
+    if tree != log.commit(oid).tree:
         raise CommitRefuted(
             f"log commit {name} has another tree than its operations make of its parent's state", next=_WAY_OUT
         )
     _, body = log.objects.read(oid)
-    if _unsigned(body) != render.commit(tree, commit.parents, work.header):
+    if _unsigned(body) != render.commit(tree, parents, work.header):
         raise CommitRefuted(
             f"log commit {name} says something else than its operations: its message, author or dates", next=_WAY_OUT
         )
