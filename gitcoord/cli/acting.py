@@ -50,13 +50,19 @@ def open_desk(args: Arguments) -> Desk:
     from gitcoord import config, service
 
     start = start_of(args)
-    agent = config.read_environment().harness or "command line"
-    chosen = args.session is not None or config.read_environment().session is not None
+    env = config.read_environment()
+    chosen = args.session is not None or env.session is not None
+    agent = env.harness or "command line"
     key: str | None = getattr(args, "signing_key", None)
     desk = service.open_desk(
         start, session=who(args), hint=agent, process=False, base=start, may_number=not chosen, key=key
     )
     desk.offline = bool(getattr(args, "offline", False))
+    if env.harness and not chosen:
+        from gitcoord.service import identity
+
+        # An agent's command is its MCP server's session, where the two are known to be one.
+        desk.callers.wished = identity.served_session(desk.access, env.harness_session) or desk.callers.wished
     return desk
 
 

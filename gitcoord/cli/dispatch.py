@@ -31,7 +31,7 @@ COMMANDS = {
     "data": "keep JSON values that all sessions see",
     "log": "read who did what, when and why",
     "sync": "share with a remote, and meet it: bring together what was done",
-    "hooks": "make locks hold: install git hooks and agents' hooks beside what is there",
+    "hooks": "make locks hold: git's hooks, agents' hooks, a server's door",
     "hook": "answer a hook of git or of an agent's harness",
     "ci": "check a range of commits against the log, in a pipeline",
     "at": "see who was here and what was held at some time",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def add_hook(parser: Parser) -> None:
     """Declare the arguments of `hook`."""
+    from gitcoord.cli.parsing import add_common
+
     parser.add_argument("harness", help="git, claude, cursor, codex, gemini, vscode or opencode")
     parser.add_argument("event", help="as the harness calls it; its JSON comes on standard input")
     parser.add_argument("args", nargs="*", help="what git gives its hook, after --")
@@ -19,12 +21,17 @@ def add_hook(parser: Parser) -> None:
     parser.add_argument("--errors", choices=["open", "closed"], help="what gitcoord's own failure means")
     parser.add_argument("--own", choices=["warn", "deny"], help="what a lost or lapsed lock of one's own means")
     parser.add_argument("--warn", action="store_true", help="the same as --mode warn")
+    add_common(parser, acts=False)
     parser.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> int:
+    import os
+
+    from gitcoord.cli.acting import start_of
     from gitcoord.hooks.run import main
 
+    os.chdir(start_of(args))
     flags = [
         word for name in ("mode", "errors", "own") if getattr(args, name) for word in (f"--{name}", getattr(args, name))
     ]

@@ -54,7 +54,7 @@ def add_init(parser: Parser) -> None:
 def _run(args: argparse.Namespace) -> int:
     from gitcoord import service
 
-    if args.client or args.agents_md:
+    if args.client is not None or args.agents_md:
         from gitcoord.cli import init_client
 
         if args.check or args.remove or args.print:
@@ -80,7 +80,7 @@ def _run(args: argparse.Namespace) -> int:
         )
     except CoordError as error:
         answer = acting.failure(error, "ok")
-    if not answer.get("error") and (args.client or args.agents_md):
+    if not answer.get("error") and (args.client is not None or args.agents_md):
         from gitcoord.cli import init_client
 
         return init_client.run(args, made=answer)

@@ -130,6 +130,7 @@ def _prepared(scratch: str) -> _Git:
     before = git("rev-parse", "HEAD")
     git("commit", "-q", "-m", "after")
     after = git("rev-parse", "HEAD")
+    git("reset", "-q", "--soft", before)  # what no branch has is what a push brings
     _write(scratch, "two\n")
     git("add", "--", _FILE)
     return _Git(before, after)

@@ -6,7 +6,7 @@ import os
 
 from gitcoord import config
 from gitcoord.hooks import clients
-from gitcoord.hooks.clientfiles import Change, take_text, write
+from gitcoord.hooks.clientfiles import Change, restore, take_text, write
 from gitcoord.store.repository import Repository, find_repository
 from gitcoord.values import Any
 
@@ -75,10 +75,8 @@ def _agents_md(repository: Repository, what: str) -> Answer:
     if what == "remove":
         if before is None or before == rest:
             return _row(path, "missing")
-        if rest:
+        if not restore(repository.runtime, path):
             write(repository.runtime, path, Change("written", rest))
-        else:
-            os.unlink(path)
         return _row(path, "removed")
     if before == wanted or (before is not None and _BLOCK in before):
         return _row(path, "there")

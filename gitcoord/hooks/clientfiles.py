@@ -15,6 +15,7 @@ from gitcoord.runtime.files import parse_object, private_dir, remove, write_whol
 from gitcoord.values import Any, NamedTuple
 
 _FOLDER = "clients"
+_MADE = "made"
 _READ_LIMIT = 4 << 20
 _MARK = "gitcoord hook "
 
@@ -125,12 +126,58 @@ def write(runtime: str, path: str, change: Change) -> None:
     before = take_text(path)
     known = _remembered(runtime, path)
     first = known["before"] if known is not None and known.get("after") == before else before
-    made = _make_directories(os.path.dirname(path))
-    made = [*(known or {}).get("made", []), *made]
-    _put(path, change.text)
-    said = {"path": path, "before": first, "after": change.text, "made": made}
     folder = private_dir(os.path.join(private_dir(runtime), _FOLDER))
+    _remember_made(folder, _make_directories(os.path.dirname(path)))
+    _put(path, change.text)
+    said = {"path": path, "before": first, "after": change.text}
     write_whole(os.path.join(folder, _file_name(path)), json.dumps(said).encode())
+
+
+def restore(runtime: str, path: str) -> bool:
+    """Put a file back as it was before anything of gitcoord's came into it; false where somebody changed it since.
+
+    Raises:
+        CoordError: it cannot be read or written.
+    """
+    known = _remembered(runtime, path)
+    if known is None or known.get("after") != take_text(path):
+        return False
+    _become(runtime, path, known["before"])
+    return True
+
+
+def _become(runtime: str, path: str, text: str | None) -> None:
+    """Let a file have a text, or be no more, and forget it."""
+    if text is None:
+        os.unlink(path)
+        _drop_made(os.path.join(runtime, _FOLDER))
+    else:
+        _put(path, text)
+    remove(os.path.join(runtime, _FOLDER, _file_name(path)))
+
+
+def _made(folder: str) -> list[str]:
+    try:
+        with open(os.path.join(folder, _MADE), "rb") as file:
+            made: Any = parse_object(file.read(_READ_LIMIT)).get("made", [])
+    except OSError:
+        return []
+    return [str(item) for item in made] if isinstance(made, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+
+
+def _remember_made(folder: str, fresh: list[str]) -> None:
+    if fresh:
+        write_whole(os.path.join(folder, _MADE), json.dumps({"made": [*_made(folder), *fresh]}).encode())
+
+
+def _drop_made(folder: str) -> None:
+    """Remove the directories that were made for files which are gone, as far as nobody put something there."""
+    made = _made(folder)
+    for directory in sorted(made, key=len, reverse=True):
+        _drop_empty(directory)
+    left = [directory for directory in made if os.path.isdir(directory)]
+    if left != made:
+        write_whole(os.path.join(folder, _MADE), json.dumps({"made": left}).encode())
 
 
 def take_out(runtime: str, path: str, entries: list[Entry]) -> str:
@@ -149,13 +196,7 @@ def take_out(runtime: str, path: str, entries: list[Entry]) -> str:
         if whole and known is not None and _only(entries, known, path)
         else _without(path, text, entries)
     )
-    if after is None:
-        os.unlink(path)
-        for directory in reversed((known or {}).get("made", [])):
-            _drop_empty(directory)
-    else:
-        _put(path, after)
-    remove(os.path.join(runtime, _FOLDER, _file_name(path)))
+    _become(runtime, path, after)
     return "removed"
 
 

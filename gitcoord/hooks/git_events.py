@@ -59,7 +59,9 @@ def _pre_commit(call: Call) -> bool:
 def _prepare_commit_msg(call: Call) -> bool:
     from gitcoord.hooks import staged
 
-    path, source, of = (*call.args, "", "")[:3]
+    manager = _told_by_manager()
+    path = call.args[0] if call.args else ""
+    source, of = (*call.args[1:], manager.get("SOURCE", ""), manager.get("OBJECT", ""))[:2]
     env = config.read_environment()
     ground = _ground(env)
     if ground is not None and path:
@@ -91,8 +93,24 @@ def _pre_push(call: Call) -> bool:
     ground = _ground(env)
     if ground is None:
         return True
-    remote = call.args[0] if call.args else "origin"
+    manager = _told_by_manager()
+    remote = call.args[0] if call.args else manager.get("REMOTE", "origin")
+    if not text and manager.get("TO"):
+        text = f"HEAD {manager['TO']} refs/heads/HEAD {manager.get('FROM', '')}\n"
     return push.pre_push(ground, _settings(ground, call), remote, push.updates_in(text))
+
+
+def _told_by_manager() -> dict[str, str]:
+    """Return what the pre-commit framework keeps in the environment of what git gave it as arguments and input."""
+    names = {
+        "PRE_COMMIT_COMMIT_MSG_SOURCE": "SOURCE",
+        "PRE_COMMIT_COMMIT_OBJECT_NAME": "OBJECT",
+        "PRE_COMMIT_REMOTE_NAME": "REMOTE",
+        "PRE_COMMIT_FROM_REF": "FROM",
+        "PRE_COMMIT_TO_REF": "TO",
+    }
+    env = config.environment()
+    return {short: env[name] for name, short in names.items() if env.get(name)}
 
 
 def _post_checkout(call: Call) -> bool:

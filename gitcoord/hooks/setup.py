@@ -22,7 +22,7 @@ def install(start: str, *, git: bool, agents: str | None, server: bool, warn: bo
     """
     repository = find_repository(start, config.environment())
     flags = ["--warn"] if warn else []
-    if not git and not agents and not server:
+    if not git and agents is None and not server:
         git, server = not repository.bare, repository.bare
     if server and not repository.bare:
         raise BadRequest(
@@ -40,7 +40,7 @@ def install(start: str, *, git: bool, agents: str | None, server: bool, warn: bo
         private_dir(repository.runtime)
         found += git_install.install(repository, git_events.SERVER, flags)
     answer: Answer = {"ok": True, "hooks": [done._asdict() for done in found]}
-    if agents:
+    if agents is not None:
         from gitcoord.hooks import clients
 
         changed = clients.apply(repository, agents, clients.HOOKS, flags)
@@ -58,10 +58,10 @@ def uninstall(start: str, *, agents: str | None) -> Answer:
     from gitcoord.hooks import clients
 
     repository = find_repository(start, config.environment())
-    found = [] if agents else git_install.uninstall(repository)
+    found = [] if agents is not None else git_install.uninstall(repository)
     rows = [done._asdict() for done in found]
     if not repository.bare:
-        changed = clients.remove(repository, agents or "all", clients.HOOKS)
+        changed = clients.remove(repository, "all" if agents is None else agents, clients.HOOKS)
         rows += [_agents_row(change) for change in changed if change["how"] == "removed"]
     return {"ok": True, "hooks": rows}
 

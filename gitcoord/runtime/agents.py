@@ -18,7 +18,7 @@ from gitcoord.runtime.files import id_path, is_id, names, parse_object, private_
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _FOLDER = "agents"
 _ANCESTORS = 12
@@ -100,6 +100,18 @@ def forget(runtime_dir: str, incarnation: str) -> None:
     """Drop the note of a session that is over."""
     if is_id(incarnation):
         remove(os.path.join(runtime_dir, _FOLDER, incarnation))
+
+
+def sweep(runtime_dir: str, keep: Collection[str]) -> list[str]:
+    """Drop the notes of sessions that are over, and return their ids.
+
+    Args:
+        runtime_dir: the runtime directory.
+        keep: the incarnations that stand.
+    """
+    folder = os.path.join(runtime_dir, _FOLDER)
+    gone = (name for name in names(folder) if is_id(name) and name not in keep)
+    return sorted(name for name in gone if remove(os.path.join(folder, name)))
 
 
 def find(runtime_dir: str, conversation: str | None, stands: Callable[[Served], bool]) -> Served | None:

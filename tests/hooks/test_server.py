@@ -45,13 +45,13 @@ def site(tmp_path: Path) -> Site:
     git(alice, "remote", "add", "origin", bare)
     git(alice, "push", "-q", "origin", "main")
     git(alice, "config", "gitcoord.fsync", "false")
-    initialise(alice)
+    initialise(alice, local=True)  # the log moves by plain git here, so that each step is the test's own
     bob = str(tmp_path / "bob")
     git(str(tmp_path), "clone", "-q", bare, bob)
     made = Site(bare, alice, bob)
     made.send(alice)
     made.fetch(bob)
-    initialise(bob)
+    initialise(bob, local=True)
     done = install.install(find_repository(bare, {}), git_events.SERVER, [], OLD_GIT)
     assert [one.how for one in done] == ["file"]
     return made
@@ -305,3 +305,26 @@ def test_the_door_judges_the_corpus_as_the_corpus_says(tmp_path: Path) -> None:
             assert bool(faults) is pair.held, pair
             holder.unlock_files(all=True)
     assert OTHER != ME
+
+
+def test_clones_that_share_pass_the_door_and_so_do_their_merges(tmp_path: Path) -> None:
+    bare = make_repo(tmp_path / "server.git", bare=True)
+    clones: list[str] = []
+    for name in ("alice", "bob"):
+        clone = make_repo(tmp_path / name)
+        git(clone, "remote", "add", "origin", bare)
+        clones.append(clone)
+    alice, bob = clones
+    assert run(bare, "hooks", "install", "--server").code == 0
+    assert run(alice, "init", "--remote", "origin").code == 0
+    assert run(bob, "init").code == 0
+    assert run(alice, "lock", "a.py", "--session", "alice").code == 0
+    assert run(bob, "lock", "b.py", "--session", "bob").code == 0
+    for clone, who in ((alice, "alice"), (bob, "bob")):
+        assert run(clone, "lock", f"{who}.py", "--offline", "--session", who).code == 0
+    for clone in (alice, bob, alice):
+        assert run(clone, "sync").code == 0, clone
+    merges = git(bare, "rev-list", "--count", "--merges", LOG_REF)
+    assert int(merges) >= 1
+    assert git(bare, "rev-parse", LOG_REF) == git(alice, "rev-parse", LOG_REF)
+    assert run(bob, "lock", "a.py", "--session", "bob").code == 1
