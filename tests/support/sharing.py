@@ -87,6 +87,14 @@ class Clones:
         if os.path.exists(f"{self.hub}.away"):
             os.rename(f"{self.hub}.away", self.hub)
 
+    def cut_off(self, number: int) -> None:
+        """Take the remote away from one clone."""
+        git(self.clones[number], "remote", "set-url", "origin", f"{self.root}/nowhere")
+
+    def reach(self, number: int) -> None:
+        """Let a clone that was cut off reach the remote again; harmless for others."""
+        git(self.clones[number], "remote", "set-url", "origin", self.hub)
+
     def hook(self, name: str, script: str) -> None:
         """Give the remote a hook, in one step."""
         path = f"{self.hub}/hooks/{name}"

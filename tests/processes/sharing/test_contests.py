@@ -8,8 +8,8 @@ import pytest
 
 from processes.sharing.workers import want_at_once
 from support.agreement import check_order, read_agreed
-from support.sharing import Clones, granted
 from support.procs import start
+from support.sharing import Clones, granted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import pytest
 
 from processes.sharing.workers import die_in_a_lock, die_in_a_merge
 from support.agreement import Agreed, check_order, read_agreed
-from support.sharing import Clones, granted
 from support.procs import start
 from support.repo import LOG_REF, git
+from support.sharing import Clones, granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import pytest
 
 from processes.sharing.workers import ask
 from support.agreement import check_order, read_agreed
-from support.sharing import Clones, done, granted
 from support.procs import start, wait_until
 from support.repo import git
+from support.sharing import Clones, done, granted
 
 if TYPE_CHECKING:
     from pathlib import Path
