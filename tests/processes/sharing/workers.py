@@ -85,7 +85,6 @@ _POINTS: tuple[tuple[Any, str], ...] = (
     (gitcoord.remote.transport.Transport, "look"),
     (gitcoord.runtime.shared, "write_flight"),
     (gitcoord.runtime.shared, "write_contact"),
-    (gitcoord.sharing.meeting, "write_side_ref"),
     (gitcoord.sharing.meeting.Meeting, "_written"),
     (gitcoord.sharing.sharer.Sharer, "_drop_pending"),
     (gitcoord.coordinator.Coordinator, "move"),
@@ -126,15 +125,15 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_in_a_lock(link: Link, clones: list[str]) -> None:
+def die_in_a_lock(link: Link, worlds: list[list[str]]) -> None:
     """Fork server: a process that wants a lock, loses its first race, and dies at the n-th point; for each n.
 
     Each server has two clones: its own, and another that is quicker. Told of each trial: where it died, and what the
     next comer of the clone and one of the other were answered for the same path.
     """
-    mine, other, name = clones[2 * link.index], clones[2 * link.index + 1], f"mortal{link.index}"
-    steady, far = open_desk(mine, session=f"steady{link.index}"), open_desk(other, session=f"far{link.index}")
-    for desk in (steady, far, open_desk(mine, session=name)):
+    mine, other = worlds[link.index]
+    steady, far = open_desk(mine, session="steady"), open_desk(other, session="far")
+    for desk in (steady, far, open_desk(mine, session="mortal")):
         assert desk.sign_on()["session"]
 
     def trial(at: int) -> bool:
@@ -143,7 +142,7 @@ def die_in_a_lock(link: Link, clones: list[str]) -> None:
 
         def run(say: Callable[[Any], None]) -> None:
             Points(at, say).install()
-            answer = open_desk(mine, session=name).lock_files([path], reason=path)
+            answer = open_desk(mine, session="mortal").lock_files([path], reason=path)
             say(granted(answer))
 
         ended_by, said = Child(run).end()
@@ -154,14 +153,14 @@ def die_in_a_lock(link: Link, clones: list[str]) -> None:
     _each(trial, link.index + 1)
 
 
-def die_in_a_merge(link: Link, clones: list[str]) -> None:
+def die_in_a_merge(link: Link, worlds: list[list[str]]) -> None:
     """Fork server: a process that brings provisional locks to the remote, and dies at the n-th point; for each n.
 
     One of the two locks of each trial is lost, for another clone has it by then. Told of each trial: where it died,
     what the next comer of the clone says of both, and what the other clone is answered for the one that holds.
     """
-    mine, other, name = clones[2 * link.index], clones[2 * link.index + 1], f"steady{link.index}"
-    steady, far = open_desk(mine, session=name), open_desk(other, session=f"far{link.index}")
+    mine, other = worlds[link.index]
+    steady, far = open_desk(mine, session="steady"), open_desk(other, session="far")
     for desk in (steady, far):
         assert desk.sign_on()["session"]
 
@@ -173,7 +172,7 @@ def die_in_a_merge(link: Link, clones: list[str]) -> None:
 
         def run(say: Callable[[Any], None]) -> None:
             Points(at, say).install()
-            answer = open_desk(mine, session=name).sync()
+            answer = open_desk(mine, session="steady").sync()
             say(answer)
 
         ended_by, said = Child(run).end()
