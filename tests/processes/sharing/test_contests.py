@@ -70,3 +70,19 @@ def test_of_many_clones_that_ask_at_once_one_is_confirmed(clones: Clones) -> Non
     held = check_order(read_agreed(clones.hub))
     assert [one.grant for one in held] == grants, "what was answered is what happened"
     assert all(one.released for one in held)
+
+
+def test_a_lock_of_a_session_that_bears_ones_own_id_in_another_clone_is_not_ones_own(clones: Clones) -> None:
+    here, there = clones.desk(0, "dev", real=True), clones.desk(1, "dev", real=True)
+    granted(here.lock_files(["p"]))
+    there.offline = True
+    assert there.lock_files(["q"])["state"] == "provisional", "it does not know of the other yet"
+    assert there.check(["q"])["ok"]
+    there.offline = False
+    assert there.sync()["ok"]
+    assert here.check(["p"])["ok"]
+    assert there.check(["p"])["error"]["code"] == "lock_held"
+    assert there.lock_files(["p"])["error"]["code"] == "session_taken"
+    assert there.get_locked_files(owner="ours")["locks"] == []
+    assert [lock["path"] for lock in there.get_locked_files(owner="theirs")["locks"]] == ["p"]
+    assert there.status()["session"] is None
