@@ -127,6 +127,7 @@ class Clones:
 
     def converge(self) -> str:
         """Let every clone meet the remote until all have the same tip, and return it."""
+        tips: set[str] = set()
         for _ in range(4):
             for clone in self.clones:
                 answer = open_desk(clone, session="converges").sync()
