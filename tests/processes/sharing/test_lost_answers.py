@@ -226,3 +226,22 @@ def test_who_is_not_let_at_the_remote_by_a_stopped_neighbour_does_not_know(clone
         crew[1].send("lock")
         granted(crew[1].next())
     assert [count(clones, f"crowd {number}") for number in ("0.1", "1.1", "1.2")] == [1, 1, 1]
+
+
+def test_a_neighbours_request_that_the_remote_turns_away_refuses_nobody(clones: Clones) -> None:
+    clones.desk(0, real=True).sign_on()
+    with (
+        start(ask, 1, clones.clones[0], "first", "a", {}) as one,
+        start(ask, 1, clones.clones[0], "next", "a", {}) as two,
+    ):
+        for crew in (one, two):
+            crew.go()
+            crew[0].next()
+        clones.hook("pre-receive", f'rm "$0"\n{HELD_UP}\nexit 1')
+        one[0].send("lock")
+        wait_until(lambda: waits(clones) > 0, "the push has come")
+        two[0].send("lock")
+        lay(clones, "go-on")
+        refused_by(one[0].next(), "remote_rejected")
+        granted(two[0].next())
+    assert (count(clones, "first 0.1"), count(clones, "next 0.1")) == (0, 1)
