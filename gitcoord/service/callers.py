@@ -236,6 +236,17 @@ class Callers:
             return names.check_session_id(session)
         return self.wished if self.own is None else self.own.session
 
+    def me(self, state: State, session: str | None) -> str | None:
+        """Return the id of the session that the caller is, for looking; None where another clone has that id."""
+        name = self.name_of(session)
+        record = None if name is None else state.session(name)
+        if record is None:
+            return name
+        own = self.own
+        if own is not None and name == own.session:
+            return name if record["incarnation"] == own.incarnation else None
+        return name if self.is_of_this_clone(record) else None
+
     def standing_actor(self, state: State, session: str | None, now: Stamp) -> Actor | None:
         """Return as whom a verb acts where that session is signed on, None where it is not.
 

@@ -352,7 +352,7 @@ class Desk(IntegrityVerbs):
             claim = None
             if path is not None:
                 claim = looking.resolve(self.access, [path], resource=bool(resource), fold_case=state.fold_case)[0]
-            me = self.callers.name_of(session)
+            me = self.callers.me(state, session)
             found = [
                 lock_view(state, lock)
                 for lock in looking.wanted_locks(state, claim, resources=resource)
@@ -366,7 +366,7 @@ class Desk(IntegrityVerbs):
         """Say whether the session may edit these; `ok` is false if others hold any of them."""
 
         def verb(state: State, now: Stamp) -> View:
-            me = self.callers.name_of(session)
+            me = self.callers.me(state, session)
             claims = looking.resolve(self.access, files, resource=resource, fold_case=state.fold_case)
             checked = [looking.check_claim(self.callers, state, claim, me, now) for claim in claims]
             bad = next((row for row in checked if not row["ok"]), None)

@@ -31,7 +31,7 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
     standing = {record["session"]: callers.standing(record, now) for record in sessions}
     views = [session_view(record, standing[record["session"]]) for record in sessions]
     held = [lock_view(state, lock) for lock in state.locks()]
-    me = callers.name_of(session)
+    me = callers.me(state, session)
     alias = access.log.ref.alias_state()
     return {
         "repository": {

@@ -1,0 +1,149 @@
+"""People share the state with plain git, overwrite it and delete it: gitcoord copes with whatever that leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gitcoord.service import open_desk
+from support.agreement import check_order, read_agreed
+from support.repo import LOG_REF, GitFailed, git
+from support.sharing import Clones, done, granted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PUSH = ("push", "-q", "origin", "refs/coord:refs/gitcoord/main")
+FETCH = ("fetch", "-q", "origin", "refs/gitcoord/main:refs/gitcoord/main")
+FORCE_FETCH = ("fetch", "-q", "origin", "+refs/gitcoord/main:refs/gitcoord/main")
+
+
+@pytest.fixture
+def clones(tmp_path: Path) -> Clones:
+    found = Clones(tmp_path, 3)
+    for number in range(3):
+        found.desk(number, real=True).sign_on()
+    return found
+
+
+def write_apart(clones: Clones, number: int) -> None:
+    """Let a clone lock and store what the remote does not have."""
+    desk = clones.desk(number, real=True)
+    desk.offline = True
+    done(desk.store_data("apart", f"c{number}", number))
+    assert desk.lock_files([f"apart/{number}"], reason="apart")["state"] == "provisional"
+    desk.offline = False
+
+
+def check_kept(clones: Clones, *numbers: int) -> None:
+    """What these clones wrote apart is in effect everywhere, and confirmed."""
+    clones.converge()
+    clones.check_sound()
+    check_order(read_agreed(clones.hub))
+    for clone in clones.clones:
+        desk = open_desk(clone, session="looks")
+        for number in numbers:
+            assert desk.retrieve_data("apart", f"c{number}")["value"] == number
+            (lock,) = desk.get_locked_files(f"apart/{number}")["locks"]
+            assert (lock["session"], lock["state"]) == (f"c{number}", "confirmed")
+            assert lock["token"] is not None
+
+
+def test_a_plain_push_and_a_plain_fetch_share_state(clones: Clones) -> None:
+    git(clones.clones[0], *FETCH)
+    write_apart(clones, 0)
+    git(clones.clones[0], *PUSH)
+    git(clones.clones[1], *FETCH)
+    there = clones.desk(1, real=True)
+    assert there.retrieve_data("apart", "c0")["value"] == 0
+    assert [lock["session"] for lock in there.get_locked_files("apart/0")["locks"]] == ["c0"]
+    refusal = there.lock_files(["apart/0"])
+    (mine,) = clones.desk(0, real=True).get_locked_files("apart/0")["locks"]
+    assert refusal["error"]["code"] == "lock_held"
+    assert refusal["conflicts"][0]["state"] == "confirmed"
+    assert refusal["conflicts"][0]["grant"] == mine["grant"]
+    check_kept(clones, 0)
+
+
+def test_where_plain_git_cannot_go_on_sync_brings_both_sides_together(clones: Clones) -> None:
+    write_apart(clones, 0)
+    write_apart(clones, 1)
+    done(clones.desk(2, real=True).store_data("s", "k", 2))
+    for number in (0, 1):
+        for command in (PUSH, FETCH):
+            with pytest.raises(GitFailed, match="exited with 1"):
+                git(clones.clones[number], *command)
+    check_kept(clones, 0, 1)
+
+
+def test_a_forced_fetch_over_unpublished_operations_is_undone_by_sync(clones: Clones) -> None:
+    write_apart(clones, 0)
+    granted(clones.desk(1, real=True).lock_files(["b"]))
+    git(clones.clones[0], *FORCE_FETCH)
+    desk = clones.desk(0, real=True)
+    assert not desk.retrieve_data("apart", "c0")["found"]
+    answer = done(desk.sync())
+    assert answer["remote_state"] == "local_rewound"
+    check_kept(clones, 0)
+    assert done(desk.sync())["events"] == [], "it is told once"
+
+
+def test_a_forced_fetch_is_undone_later_where_the_remote_is_away_at_first(clones: Clones) -> None:
+    write_apart(clones, 0)
+    granted(clones.desk(1, real=True).lock_files(["b"]))
+    git(clones.clones[0], *FORCE_FETCH)
+    desk = clones.desk(0, real=True)
+    # It goes away while what is brought back is on its way.
+    clones.hook("pre-receive", f'rm "$0"; mv "{clones.hub}" "{clones.hub}.away"; kill -9 0')
+    assert desk.sync()["error"]["code"] == "remote_unknown"
+    assert desk.sync()["error"]["code"] == "remote_unknown"
+    clones.heal()
+    done(desk.sync())
+    check_kept(clones, 0)
+
+
+def test_a_forced_fetch_is_undone_later_where_the_remote_says_no_at_first(clones: Clones) -> None:
+    write_apart(clones, 0)
+    granted(clones.desk(1, real=True).lock_files(["b"]))
+    git(clones.clones[0], *FORCE_FETCH)
+    clones.hook("update", "exit 1")
+    assert clones.desk(0, real=True).sync()["error"]["code"] == "remote_rejected"
+    clones.unhook("update")
+    done(clones.desk(0, real=True).sync())
+    check_kept(clones, 0)
+
+
+def test_a_log_that_a_mirroring_push_deleted_is_back_with_the_next_contact(clones: Clones) -> None:
+    write_apart(clones, 0)
+    token = granted(clones.desk(1, real=True).lock_files(["b"]))["token"]
+    clones.converge()
+    bystander = f"{clones.root}/bystander"
+    git(clones.root, "clone", "-q", clones.hub, bystander)
+    git(bystander, "push", "-q", "--mirror", "origin")
+    assert git(clones.hub, "for-each-ref", LOG_REF) == ""
+    answer = granted(clones.desk(2, real=True).lock_files(["c"]))
+    assert answer["token"] > token
+    refusal = clones.desk(0, real=True).lock_files(["b"])
+    assert [refusal["conflicts"][0][name] for name in ("session", "token")] == ["c1", token]
+    assert [event["event"] for event in clones.desk(2, real=True).sync()["events"]] == []
+    check_kept(clones, 0)
+
+
+def test_linked_worktrees_of_one_clone_share_as_one(clones: Clones) -> None:
+    main, side = clones.desk(0, real=True), open_desk(clones.side, session="side")
+    side.offline = True
+    done(side.store_data("apart", "side", "waits"))
+    side.offline = False
+    assert main.retrieve_data("apart", "side")["value"] == "waits"
+    before = clones.remote_tip()
+    answer = granted(main.lock_files(["src/app.py"]))
+    carried = [op.kind for op in read_agreed(clones.hub).order][-3:]
+    assert carried == ["session.start", "data.store", "lock.acquire"], "one push carried what waited"
+    assert clones.remote_tip() != before
+    done(clones.desk(1, real=True).sync())
+    assert clones.desk(1, real=True).retrieve_data("apart", "side")["value"] == "waits"
+    refusal = side.lock_files([f"{clones.side}/src/app.py"])
+    assert [refusal["conflicts"][0][name] for name in ("session", "token")] == ["c0", answer["token"]]
+    assert not side.check(["src/app.py"])["ok"]
+    assert (main.status()["remote"]["ahead"], side.status()["remote"]["behind"]) == (0, 0)
