@@ -61,8 +61,12 @@ def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S)
 
 
 def _meeting(access: Access, shared: Shared) -> Meeting:
-    restores = access.is_set("gitcoord.restore", default=True)
-    return Meeting(access.coordinator, shared, make_transport(access, shared), restores=restores)
+    return Meeting(
+        access.coordinator,
+        shared,
+        make_transport(access, shared),
+        restores=lambda: access.is_set("gitcoord.restore", default=True),
+    )
 
 
 def open_sharer(access: Access, shared: Shared) -> Sharer:

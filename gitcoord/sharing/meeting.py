@@ -7,6 +7,8 @@ finds its way from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gitcoord import merge
 from gitcoord.coordinator import Coordinator
 from gitcoord.errors import (
@@ -25,7 +27,7 @@ from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.words import event, no_log, unrelated
+from gitcoord.sharing.words import MovedError, event, no_log, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any
 
@@ -35,10 +37,6 @@ _UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
 _UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
 
 
-class _MovedError(Exception):
-    """The remote moved while damage on it was put right."""
-
-
 class Meeting:
     """A clone and its remote. The caller has the network turn for every method.
 
@@ -46,10 +44,12 @@ class Meeting:
         local: the clone's own log.
         shared: which remote.
         transport: reaches it.
-        restores: whether damage on the remote is put right, or only told.
+        restores: asked when there is damage on the remote: is it to be put right, or only told?
     """
 
-    def __init__(self, local: Coordinator, shared: Shared, transport: Transport, *, restores: bool) -> None:
+    def __init__(
+        self, local: Coordinator, shared: Shared, transport: Transport, *, restores: Callable[[], bool]
+    ) -> None:
         """Remember them; nothing is reached yet."""
         self.local = local
         self.shared = shared
@@ -219,14 +219,13 @@ class Meeting:
         for _ in range(_REPEATS):
             try:
                 self._judge(found, began)
-            except _MovedError:
+            except MovedError:
                 began = self.local.clock.stamp()
                 found = self.transport.fetch(into=self.incoming)
             else:
                 return
-        raise RemoteDamaged(
-            f"the log on {self.shared.remote} is damaged, and moved each time it was put right", next="gitcoord sync"
-        )
+        message = f"the log on {self.shared.remote} is damaged, and moved each time it was put right"
+        raise RemoteDamaged(message, next="gitcoord sync")
 
     def _judge(self, found: bytes | None, began: Stamp) -> None:
         before = self.seen
@@ -277,7 +276,7 @@ class Meeting:
             self._check_related(good)
         self._stop_unless_restoring("unreadable", expected, found, began)
         if not self.push(good, found, drops=True):
-            raise _MovedError
+            raise MovedError
         self.saw(before, began, self._event("unreadable", good, found, f"set back, since {fault.message}"))
         return good
 
@@ -310,7 +309,7 @@ class Meeting:
 
     def _stop_unless_restoring(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         self._keep(before, *([] if found is None else [found]))
-        if self.restores:
+        if self.restores():
             return
         self.saw(before, began, self._event(name, before, found, "left as it is: gitcoord.restore is off"))
         raise RemoteDamaged(
@@ -326,7 +325,7 @@ class Meeting:
         if self.push(before, found):
             self.saw(before, began, self._event(name, before, found, "put back to where it was"))
             return
-        raise _MovedError
+        raise MovedError
 
     def _restore_order(self, name: str, before: bytes, found: bytes, began: Stamp) -> None:
         """Let what was seen come first again, and replay what the other history has more."""
@@ -338,7 +337,7 @@ class Meeting:
             new = self.seen or before
             self.saw(new, began, self._event(name, before, found, f"both kept, merged as {new.hex()}"))
             return
-        raise _MovedError
+        raise MovedError
 
     def adopt(self) -> None:
         """Take this clone's log over into the remote's, which began apart from it; then this clone has the remote's.

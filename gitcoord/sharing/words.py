@@ -8,6 +8,10 @@ from gitcoord.runtime.shared import Shared
 from gitcoord.values import Any
 
 
+class MovedError(Exception):
+    """The remote moved while damage on it was put right."""
+
+
 def event(now: Stamp, name: str, expected: bytes, found: bytes | None, done: str) -> dict[str, Any]:
     """Return what was not in order, as `status` and `sync` show it.
 
