@@ -95,7 +95,13 @@ def reordered(pair: Pair) -> str:
         git(pair.team.hub, "fetch", "-q", f"{pair.team.root}/{name}", f"{LOG_REF}:refs/gitcoord/from/{name}")
     revision = 1 + max(read_revision(pair.team.hub, rev) for rev in (theirs, pair.seen))
     header = json.loads(git(pair.team.hub, "show", f"{theirs}:coord.json"))
-    merge = {**header["operations"][0], "id": "0" * 26, "type": "log.merge", "replayed": [], "refused": []}
+    merge: dict[str, Any] = {
+        **header["operations"][0],
+        "id": "0" * 26,
+        "type": "log.merge",
+        "replayed": [],
+        "refused": [],
+    }
     merge |= {"restores": None, "adopts": None}
     header |= {"revision": revision, "operations": [merge]}
     made = plain_commit(
