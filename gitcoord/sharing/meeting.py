@@ -15,7 +15,6 @@ from gitcoord.errors import (
     IntegrityFault,
     RemoteDamaged,
     RemoteFault,
-    RemoteRejected,
     RemoteUnknown,
     RemoteUnreachable,
     UnrelatedLogs,
@@ -27,7 +26,7 @@ from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.words import MovedError, event, no_log, unrelated
+from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any
 
@@ -127,17 +126,10 @@ class Meeting:
         except RemoteFault as error:
             raise self._failed(error, began) from None
         if said.outcome == "unknown":
-            unknown = RemoteUnknown(
-                f"the answer of {self.shared.remote} was lost ({said.reason or 'no answer'}); what was pushed may "
-                "stand there, now or a little later"
-            )
+            unknown = answer_lost(self.shared, said.reason)
             raise self._failed(unknown, began)
         if said.outcome == "rejected":
-            raise RemoteRejected(
-                f"{self.shared.remote} does not take {self.shared.ref}: {said.reason}",
-                next="see what the remote asks for; where it takes branches only: "
-                f"gitcoord sync --remote {self.shared.remote} --branch",
-            )
+            raise not_taken(self.shared, said.reason)
         if said.outcome == "taken":
             self.saw(flight.head, began)
         return said.outcome == "taken"
@@ -253,6 +245,7 @@ class Meeting:
             self._restore_ref(kind, before, found, began)
         elif kind == "unrelated":
             self._keep(before, found)
+            self._leave(kind, before, found, began, "left as it is: to take it over has to be asked for")
             raise self._unrelated(before, found)
         else:
             self._restore_order(kind, before, found, began)
@@ -311,13 +304,14 @@ class Meeting:
         self._keep(before, *([] if found is None else [found]))
         if self.restores():
             return
-        self.saw(before, began, self._event(name, before, found, "left as it is: gitcoord.restore is off"))
-        raise RemoteDamaged(
-            f"the log on {self.shared.remote} is {name}: it was last seen at {before.hex()}, and is now "
-            f"{'gone' if found is None else 'at ' + found.hex()}",
-            next="look at both (git log refs/gitcoord/kept/...), then: git config gitcoord.restore true, gitcoord sync",
-            event=name,
-        )
+        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off")
+        raise damaged(self.shared, name, before, found)
+
+    def _leave(self, name: str, before: bytes, found: bytes | None, began: Stamp, why: str) -> None:
+        """Note what is not put right; once, however often it is met."""
+        one, last = self._event(name, before, found, why), self.contact.events[-1:]
+        told = any({**one, "at": ""} == {**known, "at": ""} for known in last)
+        self.saw(before, began, *([] if told else [one]))
 
     def _restore_ref(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         """Give the remote's log back the end that it had."""
