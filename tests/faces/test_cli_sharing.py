@@ -111,7 +111,7 @@ def test_two_logs_are_joined_only_when_asked(team: Team) -> None:
         (("sync", "--branch"), USAGE),
         (("sync", "--remote", "upstream"), NOT_CONFIRMED),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    ids=str,
 )
 def test_what_contradicts_itself_or_names_nothing_changes_nothing(
     team: Team, words: tuple[str, ...], code: int

@@ -155,6 +155,7 @@ def test_where_it_is_not_to_be_put_right_it_is_left_and_named(pair: Pair, damage
         assert exit_code(answer) == INTEGRITY
         assert damage.__name__ in answer["error"]["message"]
         assert "gitcoord.restore" in answer["error"]["next"]
+    assert [event["event"] for event in pair.bob.status()["remote"]["events"]] == [damage.__name__]
     assert tip(pair.two) == pair.seen
     assert git(pair.team.hub, "for-each-ref", "--format=%(objectname)", LOG_REF) == (found or "")
     assert pair.held(pair.bob) == {"x": "ada@one", "y": "bob@two"}
@@ -175,6 +176,10 @@ def test_what_the_other_history_granted_is_judged_after_what_was_seen(pair: Pair
     meet(pair.ada, pair.bob)
     all_equal(pair)
     assert tip(pair.one) == tip(str(pair.team.root / "three"))
+    told = [(entry["verb"], entry["paths"]) for entry in pair.bob.get_history(path="y")["entries"]]
+    assert told == [("refused", ["y"]), ("lock", ["y"])]
+    ids = [entry["id"] for entry in pair.ada.get_history()["entries"]]
+    assert len(ids) == len(set(ids))
 
 
 def test_clones_that_saw_either_side_agree_without_undoing_each_other(pair: Pair) -> None:
@@ -224,6 +229,7 @@ def test_another_repositorys_log_is_never_taken_over_nor_overwritten(pair: Pair,
         assert "--adopt" in answer["error"]["next"]
     assert pair.team.tip() == foreign
     assert tip(pair.two) == pair.seen
+    assert [event["event"] for event in pair.bob.status()["remote"]["events"]] == ["unrelated"]
     pair.team.set_hub(pair.seen)
     meet(pair.bob)
 

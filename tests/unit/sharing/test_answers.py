@@ -146,6 +146,25 @@ def test_a_set_with_an_expected_revision_is_confirmed_through_the_same_door(team
     assert exit_code(lost) == NOT_CONFIRMED
 
 
+def test_a_remote_that_stops_taking_the_log_is_named_and_nothing_is_in_effect(team: Team) -> None:
+    where = team.sharing("one")
+    mine = desk(where)
+    granted(mine.lock_files(["a"]))
+    before = team.tip()
+    team.refuse("refs/gitcoord/*")
+    answer = mine.lock_files(["b"])
+    assert (code(answer), exit_code(answer)) == ("remote_rejected", NOT_CONFIRMED)
+    assert "no such refs here" in answer["error"]["message"]
+    stored = mine.store_data("s", "k", 1)
+    assert stored["ok"]
+    assert "kept here until" in stored["notices"][-1]
+    assert [lock["path"] for lock in mine.get_locked_files()["locks"]] == ["a"]
+    assert team.tip() == before
+    team.hook("pre-receive", "")
+    assert mine.sync()["ok"]
+    assert team.tip() == tip(where) != before
+
+
 # -- leases
 
 
