@@ -61,8 +61,12 @@ def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S)
 
 
 def _meeting(access: Access, shared: Shared) -> Meeting:
-    restores = access.is_set("gitcoord.restore", default=True)
-    return Meeting(access.coordinator, shared, make_transport(access, shared), restores=restores)
+    return Meeting(
+        access.coordinator,
+        shared,
+        make_transport(access, shared),
+        restores=lambda: access.is_set("gitcoord.restore", default=True),
+    )
 
 
 def open_sharer(access: Access, shared: Shared) -> Sharer:
@@ -324,7 +328,7 @@ def late_events(access: Access) -> list[dict[str, Any]]:
 def published(access: Access) -> list[str]:
     """Bring to the remote what was written here without it, and say why where that fails; it stays here then."""
     sharer, contact = access.sharer, read_contact(access.runtime)
-    if sharer is None or contact.tip == access.log.tip():
+    if sharer is None or contact.tip == access.log.tip() or access.is_offline:
         return []
     failed = contact.failed
     if failed is not None and _age_s(access, failed) < _RETRY_S:
@@ -353,8 +357,8 @@ def follow(access: Access) -> float:
         seconds until it wants to be called again.
     """
     access.publishes_later = True
-    if access.shared is None:
-        return _IDLE_S
+    if access.shared is None or access.is_offline:
+        return _IDLE_S if access.shared is None else _LOOK_EVERY_S
     contact = read_contact(access.runtime)
     every_s = _seconds(access, "gitcoord.interval", _FOLLOW_S)
     failed = contact.failed

@@ -7,6 +7,8 @@ finds its way from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gitcoord import merge
 from gitcoord.coordinator import Coordinator
 from gitcoord.errors import (
@@ -14,7 +16,6 @@ from gitcoord.errors import (
     IntegrityFault,
     RemoteDamaged,
     RemoteFault,
-    RemoteRejected,
     RemoteUnknown,
     RemoteUnreachable,
     UnrelatedLogs,
@@ -27,7 +28,7 @@ from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.door import may_repair, newest_good
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.words import event, no_log, unrelated
+from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any
 
@@ -37,10 +38,6 @@ _UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
 _UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
 
 
-class _MovedError(Exception):
-    """The remote moved while damage on it was put right."""
-
-
 class Meeting:
     """A clone and its remote. The caller has the network turn for every method.
 
@@ -48,10 +45,12 @@ class Meeting:
         local: the clone's own log.
         shared: which remote.
         transport: reaches it.
-        restores: whether damage on the remote is put right, or only told.
+        restores: asked when there is damage on the remote: is it to be put right, or only told?
     """
 
-    def __init__(self, local: Coordinator, shared: Shared, transport: Transport, *, restores: bool) -> None:
+    def __init__(
+        self, local: Coordinator, shared: Shared, transport: Transport, *, restores: Callable[[], bool]
+    ) -> None:
         """Remember them; nothing is reached yet."""
         self.local = local
         self.shared = shared
@@ -129,17 +128,10 @@ class Meeting:
         except RemoteFault as error:
             raise self._failed(error, began) from None
         if said.outcome == "unknown":
-            unknown = RemoteUnknown(
-                f"the answer of {self.shared.remote} was lost ({said.reason or 'no answer'}); what was pushed may "
-                "stand there, now or a little later"
-            )
+            unknown = answer_lost(self.shared, said.reason)
             raise self._failed(unknown, began)
         if said.outcome == "rejected":
-            raise RemoteRejected(
-                f"{self.shared.remote} does not take {self.shared.ref}: {said.reason}",
-                next="see what the remote asks for; where it takes branches only: "
-                f"gitcoord sync --remote {self.shared.remote} --branch",
-            )
+            raise not_taken(self.shared, said.reason)
         if said.outcome == "taken":
             self.saw(flight.head, began)
         return said.outcome == "taken"
@@ -221,14 +213,13 @@ class Meeting:
         for _ in range(_REPEATS):
             try:
                 self._judge(found, began)
-            except _MovedError:
+            except MovedError:
                 began = self.local.clock.stamp()
                 found = self.transport.fetch(into=self.incoming)
             else:
                 return
-        raise RemoteDamaged(
-            f"the log on {self.shared.remote} is damaged, and moved each time it was put right", next="gitcoord sync"
-        )
+        message = f"the log on {self.shared.remote} is damaged, and moved each time it was put right"
+        raise RemoteDamaged(message, next="gitcoord sync")
 
     def _judge(self, found: bytes | None, began: Stamp) -> None:
         before = self.seen
@@ -256,6 +247,7 @@ class Meeting:
             self._restore_ref(kind, before, found, began)
         elif kind == "unrelated":
             self._keep(before, found)
+            self._leave(kind, before, found, began, "left as it is: to take it over has to be asked for")
             raise self._unrelated(before, found)
         else:
             self._restore_order(kind, before, found, began)
@@ -287,7 +279,7 @@ class Meeting:
                 event=name,
             )
         if not self.push(good, found, drops=True):
-            raise _MovedError
+            raise MovedError
         self.saw(before, began, self._event(name, good, found, f"set back, since {fault.message}"))
         return good
 
@@ -320,15 +312,16 @@ class Meeting:
 
     def _stop_unless_restoring(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         self._keep(before, *([] if found is None else [found]))
-        if self.restores:
+        if self.restores():
             return
-        self.saw(before, began, self._event(name, before, found, "left as it is: gitcoord.restore is off"))
-        raise RemoteDamaged(
-            f"the log on {self.shared.remote} is {name}: it was last seen at {before.hex()}, and is now "
-            f"{'gone' if found is None else 'at ' + found.hex()}",
-            next="look at both (git log refs/gitcoord/kept/...), then: git config gitcoord.restore true, gitcoord sync",
-            event=name,
-        )
+        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off")
+        raise damaged(self.shared, name, before, found)
+
+    def _leave(self, name: str, before: bytes, found: bytes | None, began: Stamp, why: str) -> None:
+        """Note what is not put right; once, however often it is met."""
+        one, last = self._event(name, before, found, why), self.contact.events[-1:]
+        told = any({**one, "at": ""} == {**known, "at": ""} for known in last)
+        self.saw(before, began, *([] if told else [one]))
 
     def _restore_ref(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         """Give the remote's log back the end that it had."""
@@ -336,7 +329,7 @@ class Meeting:
         if self.push(before, found):
             self.saw(before, began, self._event(name, before, found, "put back to where it was"))
             return
-        raise _MovedError
+        raise MovedError
 
     def _restore_order(self, name: str, before: bytes, found: bytes, began: Stamp) -> None:
         """Let what was seen come first again, and replay what the other history has more."""
@@ -348,7 +341,7 @@ class Meeting:
             new = self.seen or before
             self.saw(new, began, self._event(name, before, found, f"both kept, merged as {new.hex()}"))
             return
-        raise _MovedError
+        raise MovedError
 
     def adopt(self) -> None:
         """Take this clone's log over into the remote's, which began apart from it; then this clone has the remote's.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from gitcoord.errors import IntegrityFault, UnrelatedLogs
+from gitcoord.errors import IntegrityFault, RemoteDamaged, RemoteRejected, RemoteUnknown, UnrelatedLogs
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.runtime.shared import Shared
 from gitcoord.values import Any
+
+
+class MovedError(Exception):
+    """The remote moved while damage on it was put right."""
 
 
 def event(now: Stamp, name: str, expected: bytes, found: bytes | None, done: str) -> dict[str, Any]:
@@ -43,4 +47,31 @@ def no_log(shared: Shared, found: bytes, fault: IntegrityFault) -> IntegrityFaul
         f"what {shared.remote} has as {shared.ref} is no log: {fault.message}",
         next=f"see what was pushed there: git log refs/gitcoord/kept/{found.hex()}",
         commit=found.hex(),
+    )
+
+
+def damaged(shared: Shared, name: str, before: bytes, found: bytes | None) -> RemoteDamaged:
+    """Return the refusal to go on with a log that is not what it was, where it is not to be put right."""
+    return RemoteDamaged(
+        f"the log on {shared.remote} is {name}: it was last seen at {before.hex()}, and is now "
+        f"{'gone' if found is None else 'at ' + found.hex()}",
+        next="look at both (git log refs/gitcoord/kept/...), then: git config gitcoord.restore true, gitcoord sync",
+        event=name,
+    )
+
+
+def answer_lost(shared: Shared, reason: str) -> RemoteUnknown:
+    """Return what is said of a push whose end is not known."""
+    return RemoteUnknown(
+        f"the answer of {shared.remote} was lost ({reason or 'no answer'}); what was pushed may stand there, now or a "
+        "little later"
+    )
+
+
+def not_taken(shared: Shared, reason: str) -> RemoteRejected:
+    """Return what is said of a push that the remote does not take."""
+    return RemoteRejected(
+        f"{shared.remote} does not take {shared.ref}: {reason}",
+        next=f"see what the remote asks for; where it takes branches only: gitcoord sync --remote {shared.remote} "
+        "--branch",
     )

@@ -31,6 +31,7 @@ PARAMETERS = {
     "list_scopes": "pattern?",
     "delete_scope": "scope session?",
     "get_history": "path? session? limit?",
+    "sync": "",
 }
 CHANGING = {
     "sign_on",
@@ -41,6 +42,7 @@ CHANGING = {
     "store_data",
     "delete_data",
     "delete_scope",
+    "sync",
 }
 
 
@@ -92,7 +94,7 @@ def test_every_tool_says_what_it_does_to_the_world(repo: str) -> None:
             assert {name for name, hint in hints.items() if not hint.read_only_hint} == CHANGING
             destructive = {name for name, hint in hints.items() if hint.destructive_hint}
             assert destructive == {"break_lock", "store_data", "delete_data", "delete_scope"}
-            assert {hint.open_world_hint for hint in hints.values()} == {False}
+            assert {name for name, hint in hints.items() if hint.open_world_hint} == {"sync"}
             assert all(hints[name].idempotent_hint is not None for name in CHANGING)
 
     anyio.run(body)
