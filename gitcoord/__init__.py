@@ -13,10 +13,13 @@ symbolic ref to it, for people). The words that the code uses, one for each idea
 - **lock**: a session's claim on paths or a named resource: exclusive, shared, or intent (which only warns).
 - **revision**: the log's counter. **token**: the revision at which a lock's grant took effect.
 - **refused**: a healthy rule said no; not an error of the program.
+- **policy**: who may do what on this log; each operation is judged by the one before it. **principal**: somebody whom
+  the policy knows by public keys. An identity is **proven** by a good signature of such a key, and else unproven.
 
 How one request travels: a face (`cli`, `mcp_server`) translates it for the `service`, which plans operations; the
 `coordinator` reads the tip, lets the `transitions` judge each operation on the `state`, writes the objects and moves
-the ref by compare-and-swap, deciding again from the new tip when it lost a race. `store` and `runtime` do the I/O.
+the ref by compare-and-swap, deciding again from the new tip when it lost a race. `store` and `runtime` do the I/O,
+`signing` signs, and `verify` replays a log that others wrote and believes nothing that it says of itself.
 Imports point down that line only.
 
 Promised: an answer rests on a ref that was moved; `kill -9` at any instruction leaves the old tip or the new one;

@@ -12,6 +12,9 @@ from gitcoord.values import NamedTuple
 _DAY_MS = 86_400_000
 _MINUTE_MS = 60_000
 _LAST_YEAR = 9999
+# One moment is asked for several times: by the check of its record, by a rule, and by who shows it.
+_PARSED_KEPT = 1000
+_parsed: dict[str, int] = {}
 
 
 class Stamp(NamedTuple):
@@ -134,8 +137,15 @@ def parse_time(text: str) -> int:
     Raises:
         ValueError: it is not such a time; the message quotes it.
     """
+    known = _parsed.get(text)
+    if known is not None:
+        return known
     try:
-        return _parse(text)
+        at_ms = _parse(text)
     except ValueError:
         msg = f"not a time like 2026-01-02T03:04:05.678Z: {text!r}"
         raise ValueError(msg) from None
+    if len(_parsed) >= _PARSED_KEPT:
+        _parsed.clear()
+    _parsed[text] = at_ms
+    return at_ms

@@ -32,7 +32,7 @@ class Tally:
         self.signed: dict[str, int] = {}
         self.notable: list[Notable] = []
         self.notables = 0
-        self._latest_ms: dict[str, int] = {}
+        self._latest: dict[str, str] = {}
 
     def count(self, commit: bytes, revision: int, operations: list[Operation], owner: str | None) -> None:
         """Count a commit that was judged good."""
@@ -53,14 +53,14 @@ class Tally:
 
     def _look_at_date(self, commit: bytes, revision: int, operation: Operation) -> None:
         """Note a date that goes back behind an earlier one of the same machine: a warning, never a rule."""
-        clock = operation["clock"]
-        at_ms, machine = parse_time(clock["time"]), clock["machine"]
-        latest = self._latest_ms.get(machine, at_ms)
-        if at_ms < latest - _AHEAD_MS:
+        time, machine = operation["clock"]["time"], operation["clock"]["machine"]
+        latest = self._latest.get(machine, time)
+        if time >= latest:  # as texts: all that gitcoord writes have one form
+            self._latest[machine] = time
+        elif parse_time(time) < parse_time(latest) - _AHEAD_MS:
             self.notables += 1
             if len(self.notable) < _LISTED:
                 self.notable.append(Notable(commit, revision, "clock-went-back", render.subject(operation)))
-        self._latest_ms[machine] = max(latest, at_ms)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts, for the memory and for answers."""

@@ -166,6 +166,20 @@ def test_the_root_is_pinned_at_first_sight_and_another_one_is_refused(tmp_path: 
     assert run(repo, "verify", "--trust", keys["ada"].fingerprint).code == 0
 
 
+def test_an_unsigned_log_becomes_a_signed_one(repo: str, tmp_path: Path) -> None:
+    key = make_key(str(tmp_path / "ada"))
+    assert run(repo, "keys", "add", "ada", str(tmp_path / "ada.pub")).code == 0
+    assert run(repo, "keys", "add", "eve", str(tmp_path / "ada.pub")).code == 1
+    assert run(repo, "lock", "unsigned.py").code == 0
+    signed = run(repo, "lock", "signed.py", "--session", "ada-1", "--key", str(tmp_path / "ada"))
+    assert signed.code == 0, signed.err
+    done = run(repo, "verify", "--json")
+    assert (done.code, done.json["root"], done.json["signed"]) == (0, key.fingerprint, {"ada": 2})
+    sessions = {row["session"]: row["proven"] for row in run(repo, "session", "list", "--json").json["sessions"]}
+    assert sessions.pop("ada-1") is True
+    assert set(sessions.values()) == {False}
+
+
 def test_the_past_is_shown_as_it_was(repo: str) -> None:
     run(repo, "unlock", "a.py")
     run(repo, "data", "set", "s", "k", "1")
