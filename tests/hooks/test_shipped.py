@@ -6,20 +6,15 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from gitcoord import __version__
 from gitcoord.hooks import git_events
 from gitcoord.hooks.clients import CLIENTS, hook_entries
-from support.guarded import ME, lock, make_guarded, run_git, write
+from support.guarded import ME, OTHER, guard, lock, make_guarded, run_git, write
 from support.program import ROOT, run
 from support.repo import git, make_repo
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from gitcoord.model import Lock
-    from gitcoord.state import State
 
 
 def load(*parts: str) -> Any:
@@ -80,27 +75,45 @@ def test_a_push_is_judged_by_what_the_framework_keeps_of_it(tmp_path: Path) -> N
     assert "src/app.py is held by" in done.err
 
 
-@pytest.mark.parametrize("state", ["provisional", "lost"])
-def test_own_locks_that_the_remote_has_not_or_will_not_have_are_told(
-    tmp_path: Path, state: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from gitcoord.hooks import gitrun, settings, speech, staged
-    from gitcoord.hooks.ground import stand
-    from gitcoord.service import views
+def shared_clones(place: Path) -> tuple[str, str]:
+    """Make two guarded clones that share a log through a bare repository."""
+    bare = make_repo(place / "server.git", bare=True)
+    clones: list[str] = []
+    for name, words in (("alice", ["init", "--remote", "origin"]), ("bob", ["init"])):
+        clone = make_repo(place / name)
+        git(clone, "remote", "add", "origin", bare)
+        assert run(clone, *words).code == 0
+        guard(clone)
+        clones.append(clone)
+    return clones[0], clones[1]
 
-    repo = make_guarded(tmp_path / "repo")
-    lock(repo, "src/app.py", session=ME)
-    write(repo, "src/app.py")
-    git(repo, "add", "-A")
 
-    # A clone that shares says so in the view of a lock; this one says what such a clone would.
-    def view(at: State, held: Lock) -> views.View:
-        return {**views.lock_view(at, held), "state": state}
+def test_own_locks_that_the_remote_has_not_are_told_and_refused_by_setting(tmp_path: Path) -> None:
+    _, bob = shared_clones(tmp_path)
+    assert run(bob, "lock", "src/app.py", "--offline", "--session", ME).code == 0
+    write(bob, "src/app.py")
+    ran = run_git(bob, "commit", "-a", "-m", "Change", GITCOORD_HOOK_OWN="deny")
+    assert ran.code != 0
+    assert "your lock on src/app.py is provisional" in ran.err
+    ran = run_git(bob, "commit", "-a", "-m", "Change")
+    assert ran.code == 0
+    assert "is provisional" in ran.err
 
-    monkeypatch.setattr(speech, "lock_view", view)
-    monkeypatch.chdir(repo)
-    ground = stand(repo, ME)
-    assert ground is not None
-    for own, passes in (("warn", True), ("deny", False)):
-        listing: gitrun.Running = staged.begin_listing()
-        assert staged.pre_commit(ground, settings.Settings(own=own), listing) is passes
+
+def test_own_locks_that_the_remote_gave_to_somebody_else_are_told_and_refused_by_setting(tmp_path: Path) -> None:
+    alice, bob = shared_clones(tmp_path)
+    assert run(bob, "lock", "src/app.py", "--offline", "--session", ME).code == 0
+    assert run(alice, "lock", "src/app.py", "--session", OTHER).code == 0
+    run(bob, "sync")
+    write(bob, "src/app.py")
+    ran = run_git(bob, "commit", "-a", "-m", "Change")
+    assert ran.code != 0
+    assert f"src/app.py is held by {OTHER}" in ran.err
+    assert "your lock on src/app.py was lost" in ran.err
+    assert run(alice, "unlock", "src/app.py", "--session", OTHER).code == 0
+    run(alice, "sync")
+    run(bob, "sync")
+    ran = run_git(bob, "commit", "-a", "-m", "Change", GITCOORD_HOOK_OWN="deny")
+    assert ran.code != 0
+    assert "was lost" in ran.err
+    assert run_git(bob, "commit", "-a", "-m", "Change").code == 0
