@@ -54,7 +54,7 @@ class Tally:
     def _look_at_date(self, commit: bytes, revision: int, operation: Operation) -> None:
         """Note a date that goes back behind an earlier one of the same machine: a warning, never a rule."""
         time, machine = operation["clock"]["time"], operation["clock"]["machine"]
-        latest = self._latest.get(machine, time)
+        latest: str = self._latest.get(machine) or time
         if time >= latest:  # as texts: all that gitcoord writes have one form
             self._latest[machine] = time
         elif parse_time(time) < parse_time(latest) - _AHEAD_MS:
