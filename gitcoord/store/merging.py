@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FAN = 12
 _HIGHEST = 15
+_FANS_AT_ONCE = 4
 # What is merged is held in memory; more than this stays as it is, for `doctor` to have git pack it.
 _LARGEST = 64 << 20
 # How long a pack without its list stays, for those who had found it.
@@ -41,8 +42,7 @@ def merge_packs(store: ObjectStore) -> int:
     Raises:
         StorageFault: the system could not; nothing is lost.
     """
-    newest = Packs(store.pack_directory, store.oid_size).names()[:FAN]
-    if len(newest) < FAN or level_of(newest[-1]) > 0:
+    if _full_level(Packs(store.pack_directory, store.oid_size).names()) is None:
         return 0
     turn = OsLock(f"{store.runtime}/merge.lock")
     if not turn.try_acquire():
@@ -51,6 +51,18 @@ def merge_packs(store: ObjectStore) -> int:
         return _Merging(store).run()
     finally:
         turn.release()
+
+
+def _full_level(names: list[str], least: int = 0) -> int | None:
+    """Return the lowest level, from `least` on, of which there are enough packs.
+
+    Not the lowest alone: who merged before may have died on the way up.
+    """
+    counts = [0] * _HIGHEST
+    for name in names:
+        if level_of(name) < _HIGHEST:
+            counts[level_of(name)] += 1
+    return next((level for level in range(least, _HIGHEST) if counts[level] >= FAN), None)
 
 
 class _Merging:
@@ -63,12 +75,14 @@ class _Merging:
         self._retired = f"{store.runtime}/retired"
 
     def run(self) -> int:
-        went = 0
-        for level in range(_HIGHEST):
+        went, above = 0, 0
+        while (level := _full_level(self._packs.names(), above)) is not None:
+            above = level + 1
             names = [name for name in self._packs.names() if level_of(name) == level]
-            if len(names) < FAN or sum(self._size(name) for name in names) > _LARGEST:
-                break
-            went += self._merge(names, level + 1)
+            # The oldest first; more at once than a level can have unless many died here would take ever longer.
+            names = names[-_FANS_AT_ONCE * FAN :]
+            if sum(self._size(name) for name in names) <= _LARGEST:
+                went += self._merge(names, above)
         return went
 
     def _size(self, name: str) -> int:

@@ -22,11 +22,22 @@ AT_ONCE_S = 1.5
 OWN_LOCKS = {"alive.lock", "build.lock", "machine.lock", "publish.lock", "setup.lock", "waiting.lock"}
 
 
-@pytest.fixture
-def repo(tmp_path: Path) -> str:
-    where = make_repo(tmp_path / "repo")
+WRITES = (("store", "0"), ("store", "1"), ("lock", "0"))
+"""What the mortals write, and whether it is synced."""
+
+SURE = {"answered", "after", "merging"}
+"""The phases of a write in which it is on the log."""
+
+
+def initialised(place: Path) -> str:
+    where = make_repo(place)
     initialise(where)
     return where
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> str:
+    return initialised(tmp_path / "repo")
 
 
 def check_goes_on(repo: str) -> None:
@@ -41,25 +52,11 @@ def check_goes_on(repo: str) -> None:
     git(repo, "update-ref", "refs/heads/other", "HEAD")
 
 
-@pytest.mark.parametrize("torn", [False, True])
-@pytest.mark.parametrize(
-    ("kind", "fsync", "least", "between", "behind"),
-    [("store", "0", 60, 25, 5), ("store", "1", 80, 35, 8), ("lock", "0", 80, 25, 5), ("merge", "0", 15, 0, 15)],
-)
-def test_death_at_every_call_to_the_file_system(
-    repo: str, kind: str, fsync: str, least: int, between: int, behind: int, *, torn: bool
-) -> None:
+def die(repo: str, kind: str, fsync: str, *, torn: bool) -> list[str]:
+    """Let writers die at every call, check what became of each, and return the phases in which they died."""
     with start(die_at_every_call, 1, repo, kind, torn, env={"GITCOORD_FSYNC": fsync}) as crew:
         crew.go()
-        told = crew.finish(timeout_s=600)[0]
-    phases = [phase for _, phase, _, _, _ in told]
-    assert phases[-1] == "answered"
-    parts = {"after"} if kind == "merge" else {"before", "between", "after"}
-    assert phases.count("answered") == len(parts), "every trial but the last of each phase ended in death"
-    assert len(told) >= (least // 12 if torn else least)
-    assert torn or phases.count("between") >= between
-    assert torn or phases.count("after") >= behind
-    assert torn or parts <= set(phases)
+        told = crew.finish(timeout_s=300)[0]
     log = entries(repo)
     on_log = stores(log) if kind != "lock" else {("deaths", key): found for key, found in granted(log).items()}
     for key, phase, after, took_s, lock_left in told:
@@ -67,7 +64,7 @@ def test_death_at_every_call_to_the_file_system(
         assert took_s < AT_ONCE_S, f"after a death at {key} the next comer took {took_s} s"
         assert not lock_left, f"after a death at {key} the ref's lock file stood"
         known = on_log.get(("deaths", key), [])
-        assert len(known) == 1 if phase in ("answered", "after") else len(known) <= 1, f"{key}: {known}"
+        assert len(known) == 1 if phase in SURE else len(known) <= 1, f"{key}: {known}"
         if kind != "lock":
             assert len(on_log[("next", key)]) == 1
     if kind != "lock":
@@ -75,6 +72,40 @@ def test_death_at_every_call_to_the_file_system(
         assert kinds(log)["session.start"] == 2
         assert {scope for scope, _ in on_log} - {"more"} == {"deaths", "next"}
     check_goes_on(repo)
+    phases = [phase for _, phase, _, _, _ in told]
+    assert phases[-1] == "answered"
+    parts = 1 if kind == "merge" else 3
+    assert phases.count("answered") == parts, "every trial but the last of each phase ended in death"
+    return [phase for phase in phases if phase != "answered"]
+
+
+def test_death_at_every_call_to_the_file_system(tmp_path: Path) -> None:
+    deaths: list[str] = []
+    for kind, fsync in WRITES:
+        died = die(initialised(tmp_path / f"{kind}-{fsync}"), kind, fsync, torn=False)
+        assert died.count("between") >= 30
+        assert died.count("after") >= 5
+        assert len(died) >= 80
+        deaths += died
+    assert len(deaths) >= 250
+    assert deaths.count("between") >= 90, "between the first object's first byte and the ref's move"
+
+
+def test_death_half_way_through_every_write(tmp_path: Path) -> None:
+    deaths: list[str] = []
+    for kind, fsync in WRITES:
+        died = die(initialised(tmp_path / f"{kind}-{fsync}"), kind, fsync, torn=True)
+        # The spool, the note of what is built, the pack, its list, the ref's new value, the reflog.
+        assert died.count("between") >= 6
+        deaths += died
+    assert len(deaths) >= 20
+
+
+@pytest.mark.parametrize(("torn", "least"), [(False, 80), (True, 8)])
+def test_death_at_every_call_while_packs_are_merged(repo: str, least: int, *, torn: bool) -> None:
+    died = die(repo, "merge", "0", torn=torn)
+    assert set(died) == {"merging"}
+    assert len(died) >= least, "a merge of one level makes fewer calls than that: it went up two"
 
 
 def granted(log: list[Any]) -> dict[str, list[int]]:

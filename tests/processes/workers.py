@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gitcoord.errors import CoordError
 from gitcoord.service import open_desk
 from gitcoord.store import merging
+from gitcoord.store.entries import make_entry
 from gitcoord.store.packs import Packs, level_of
 from support.repo import LOG_REF, git, git_bytes
 
@@ -85,7 +86,7 @@ class Trap:
 
     Attributes:
         calls: how many there were.
-        phase: `before` the first object is written, `between` that and the ref's move, `after` it.
+        phase: `before` the first object is written, `between` that and the ref's move, `after` it, and `merging` packs.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class Trap:
             result = real(*args, **more)
             if name == "open" and str(args[0]).endswith("/spool") and args[1] & os.O_WRONLY and self.phase == "before":
                 self.phase = "between"
+            if name == "open" and str(args[0]).endswith("/merge.lock"):
+                self.phase = "merging"
             if name in ("replace", "rename", "link"):
                 self._note(str(args[1]))
             return result
@@ -321,15 +324,12 @@ def die_at_every_call(link: Link, repo: str, kind: str, torn: bool) -> None:
             return _ok(desk.store_data("deaths", key, key))
         return _ok(desk.lock_files([key], reason=key), "granted")
 
-    at, parts = 0, ["after"] if kind == "merge" else ["before", "between", "after"]
+    at, parts = 0, ["merging"] if kind == "merge" else ["before", "between", "after"]
     while parts:
-        # A merge makes many calls that are alike: every second one is enough.
-        at, within = at + (2 if kind == "merge" else 1), parts[0]
+        at, within = at + 1, parts[0]
         key = f"{kind}-{link.index}-{'torn' if torn else 'cut'}-{within}-{at}"
-        number = 0
-        while kind == "merge" and sum(level_of(name) == 0 for name in packs.names()) < merging.FAN:
-            number += 1
-            _ok(steady.store_data("more", f"{key}-{number}", number))
+        if kind == "merge":
+            _leave_packs_to_merge(steady, packs, key)
 
         def run(say: Callable[[Any], None], at: int = at, key: str = key, within: str = within) -> None:
             mine = open_desk(repo, session="mortal") if kind != "lock" else open_desk(repo, hint="m", process=True)
@@ -343,10 +343,38 @@ def die_at_every_call(link: Link, repo: str, kind: str, torn: bool) -> None:
         took_s = time.monotonic() - began
         if kind == "lock":
             _ok(steady.unlock_files([key]))
+        if kind == "merge":
+            _read_all(repo, key)
         tidy()
         if ended_by == 0:
             at, parts = 0, parts[1:]
         link.emit([key, said[0], after, took_s, os.path.exists(f"{repo}/.git/{LOG_REF}.lock")])
+
+
+def _leave_packs_to_merge(steady: Desk, packs: Packs, key: str) -> None:
+    """See to it that one pack more makes a merge due, and that merge another one a level above."""
+    number = 0
+    while sum(level_of(name) == 0 for name in packs.names()) < merging.FAN - 1:
+        number += 1
+        _ok(steady.store_data("more", f"{key}-{number}", number))
+    objects = steady.access.coordinator.objects
+    while sum(level_of(name) == 1 for name in packs.names()) < merging.FAN - 1:
+        number += 1
+        body = f"{key} {number}".encode()
+        objects.put({objects.hash_object(b"blob", body): make_entry(b"blob", body)}, level=1, sync=False)
+
+
+def _read_all(repo: str, newest: str) -> None:
+    """Read all that the log has with git, and with a reader of ours that has looked at nothing yet.
+
+    Raises:
+        AssertionError: something is missing.
+    """
+    git(repo, "rev-list", "--objects", "--quiet", LOG_REF)
+    reader = open_desk(repo)
+    keys = reader.list_keys("deaths")["keys"]
+    assert newest in keys
+    assert all(reader.retrieve_data("deaths", key)["value"] == key for key in keys)
 
 
 def die_at_every_call_of_init(link: Link, template: str, where: str) -> None:
