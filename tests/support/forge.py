@@ -214,7 +214,9 @@ class Forge:
         text = text if payload is None else payload(text)
         if signer is not None:
             text = envelope.wrap(text, signer.sign(text), self.log.objects.oid_size)
-        return batch.add(b"commit", text if body is None else body(text))
+        made = batch.add(b"commit", text if body is None else body(text))
+        self.log.objects.sync(batch.paths)
+        return made
 
     def raw(self, oid: bytes) -> bytes:
         """Return a commit's text."""
@@ -222,7 +224,10 @@ class Forge:
 
     def write(self, text: bytes) -> bytes:
         """Write a commit's text as it is."""
-        return self.log.objects.batch().add(b"commit", text)
+        batch = self.log.objects.batch()
+        made = batch.add(b"commit", text)
+        self.log.objects.sync(batch.paths)
+        return made
 
     def follow(self, base: bytes, steps: int = 2) -> bytes:
         """Let honest operations follow a forged commit, and return the last one; the base where none can."""
