@@ -344,6 +344,7 @@ def link_in_the_tree(forge: Forge) -> bytes:
     made = forge.commit(base, [forge.lock_operation(base)])
     batch, tree = forge.log.objects.batch(), forge.log.commit(made).tree
     linked = batch.add(b"tree", forge.log.objects.read(tree)[1].replace(b"100644 policy.json", b"120000 policy.json"))
+    forge.log.objects.sync(batch.paths)
     return _signed_again(
         forge, envelope.unwrap(forge.raw(made)).payload.replace(tree.hex().encode(), linked.hex().encode())
     )
@@ -366,6 +367,7 @@ def _with_type(forge: Forge, made: bytes, kind: str) -> bytes:
     state.header = header
     batch = forge.log.objects.batch()
     tree = state.write(batch.add)
+    forge.log.objects.sync(batch.paths)
     text = envelope.unwrap(forge.raw(made)).payload
     text = text.replace(forge.log.commit(made).tree.hex().encode(), tree.hex().encode())
     return _signed_again(forge, text)
