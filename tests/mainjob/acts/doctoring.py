@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from support.mcp_face import ServerProcess
+from support.repo import loosen
 
 if TYPE_CHECKING:
     from mainjob.cast import Stage
@@ -89,6 +90,7 @@ async def damaged(stage: Stage) -> None:
     note, first, dana = stage.recorder, stage.first, stage.dana
     path = stage.project.files[0]
     await first.call("lock_files", files=[path])
+    loosen(stage.project.root)
     oid = stage.git("rev-parse", f"refs/coord:locks/{path}/@claude-code-1.json")
     file = os.path.join(stage.project.root, ".git", "gitcoord", "objects", oid[:2], oid[2:])
     whole = _content(file)

@@ -22,6 +22,7 @@ _CORE = [
     *("lock_files", "unlock_files", "get_locked_files", "break_lock"),
     *("store_data", "retrieve_data", "delete_data", "list_keys", "list_scopes", "delete_scope"),
     "get_history",
+    "sync",
 ]
 _READING = ("list_sessions", "get_locked_files", "retrieve_data", "list_keys", "list_scopes", "get_history")
 
@@ -48,7 +49,7 @@ async def surface(stage: Stage) -> None:
             text = message.content.text if message.content.type == "text" else ""
             note.expect(f"prompt {name}", text, ok="sign_o" in text and all(v in text for v in arguments.values()))
         resources = sorted(str(r.uri) for r in (await agent.client.list_resources()).resources)
-        note.same("resources", resources, ["coord://locks", "coord://log", "coord://status"])
+        note.same("resources", resources, ["coord://locks", "coord://log", "coord://policy", "coord://status"])
         templates = (await agent.client.list_resource_templates()).resource_templates
         note.same("and a template", [t.uri_template for t in templates], ["coord://sessions/{id}"])
 
