@@ -140,6 +140,8 @@ def missing(log: Readable, ours: bytes, theirs: bytes) -> Missing:
         IntegrityFault: a commit cannot be read, or contradicts the others.
     """
     apart = sides(log, ours, theirs)
+    if not apart.theirs:
+        return Missing([], {})
     # An operation may have been done in two clones (the answer to a push was lost, and it was tried again). What both
     # tips have behind them cannot hold one of theirs again unless their side began, or was joined, at several places.
     began = {parent for oid in apart.theirs for parent in log.commit(oid).parents} - apart.theirs

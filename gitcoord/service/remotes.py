@@ -42,6 +42,7 @@ _LOOK_EVERY_S = 1.0
 _IDLE_S = 30.0
 _RETRY_S = 30.0
 _REFUSED_SHOWN = 50
+_MERGES_PARENTS = 2
 _EVENTS_SHOWN = 5
 
 
@@ -291,6 +292,8 @@ def _refused(access: Access, since: bytes) -> list[dict[str, Any]]:
     apart = merge.sides(log, since, log.tip())
     found: list[dict[str, Any]] = []
     for oid in reversed(merge.first_parents(log, log.tip(), apart.theirs)):
+        if len(log.commit(oid).parents) < _MERGES_PARENTS:
+            continue
         operations = merge.operations_of(log, oid)
         if merge.is_merge(operations):
             found += [{**one, "claims": [c["path"] for c in one["claims"]]} for one in operations[0]["refused"]]

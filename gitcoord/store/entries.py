@@ -23,6 +23,7 @@ _BLOCK = 65535
 _MAGIC = b"\xfftOc\0\0\0\2"
 _FAN_OUT = len(_MAGIC)
 _NAMES = _FAN_OUT + 1024
+_FAR = 1 << 31
 PACK_HEAD = 12
 
 
@@ -144,13 +145,13 @@ class Place(NamedTuple):
 
 
 class Listing:
-    """A pack's list, as `make_pack` makes it: looked into where it lies, never unfolded.
+    """A pack's list, of gitcoord's or of git's making: looked into where it lies, never unfolded.
 
     Attributes:
         count: how many objects the pack has.
     """
 
-    __slots__ = ("_checks", "_data", "_offsets", "_oid_size", "_pack_end", "count")
+    __slots__ = ("_checks", "_data", "_far", "_offsets", "_oid_size", "_pack_end", "count")
 
     def __init__(self, data: bytes, oid_size: int, pack_size: int) -> None:
         """Look at a list.
@@ -166,7 +167,10 @@ class Listing:
         if not data.startswith(_MAGIC):
             raise ValueError("not a list of version 2")
         self.count = int.from_bytes(data[_NAMES - 4 : _NAMES], "big")
-        if len(data) != _NAMES + self.count * (oid_size + 8) + 2 * oid_size:
+        # Behind the offsets git puts those of them that need more than 31 bits.
+        self._far = _NAMES + self.count * (oid_size + 8)
+        rest = len(data) - self._far - 2 * oid_size
+        if rest < 0 or rest % 8:
             raise ValueError("not as long as it says")
         self._data = data
         self._oid_size = oid_size
@@ -193,10 +197,14 @@ class Listing:
         return self.place(found) if found < min(after, self.count) and name(found) == oid else None
 
     def place(self, number: int) -> Place:
-        """Return where the object of that number in the list lies."""
+        """Return where the object of that number in the list lies; its end is true of gitcoord's own packs alone."""
         here = self._offsets + 4 * number
+        start = self._number(here)
+        if start & _FAR:
+            at = self._far + 8 * (start ^ _FAR)
+            start = int.from_bytes(self._data[at : at + 8], "big")
         end = self._number(here + 4) if number + 1 < self.count else self._pack_end
-        return Place(self._number(here), end, self._number(self._checks + 4 * number))
+        return Place(start, end, self._number(self._checks + 4 * number))
 
     def names(self) -> list[bytes]:
         """Return the names of all objects, in order."""
@@ -216,7 +224,7 @@ class Listing:
         for content in (pack, self._data):
             if new_hash(content[:-size], usedforsecurity=False).digest() != content[-size:]:
                 return None
-        if self._data[-2 * size : -size] != pack[-size:]:
+        if self._data[-2 * size : -size] != pack[-size:] or len(self._data) != self._far + 2 * size:
             return None
         starts = struct.unpack_from(f">{self.count}I", self._data, self._offsets)
         rows = [pack[start:end] for start, end in zip(starts, (*starts[1:], self._pack_end), strict=True)]

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gitcoord.errors import StorageFault
-from gitcoord.store.disk import sync_directory
-from gitcoord.values import Any, NamedTuple
+from gitcoord.store.disk import read_whole, sync_directory
+from gitcoord.values import NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.store.repository import Repository
@@ -51,6 +51,9 @@ def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env:
         StorageFault: git or the file system refused; what was copied stays.
     """
     wanted = "".join([*(f"{tip.hex()}\n" for tip in tips), *(f"^{tip.hex()}\n" for tip in known)]).encode()
+    # Mostly all is here: git says so at once where it is shown nothing else.
+    if _git(repo, env, "rev-list", "--objects", "--quiet", "--stdin", given=wanted, stores=())[0] == 0:
+        return Gathered(0, ())
     status, listing, _ = _git(
         repo,
         env,
@@ -99,27 +102,15 @@ def lacking(directory: str, names: Iterable[str], object_format: str) -> list[st
 
 
 def _not_in_pack(path: str, names: list[str], object_format: str) -> list[str]:
-    from dulwich.object_format import get_object_format
-    from dulwich.objects import RawObjectID
-    from dulwich.pack import load_pack_index
+    from gitcoord.store.entries import Listing
 
     try:
-        index = load_pack_index(path, get_object_format(object_format))
+        listing = Listing(read_whole(path), 32 if object_format == "sha256" else 20, 0)
     except FileNotFoundError:  # packed anew just now, into another
         return names
-    try:
-        found = {name for name in names if _is_in(index, RawObjectID(bytes.fromhex(name)))}
-    finally:
-        index.close()
-    return [name for name in names if name not in found]
-
-
-def _is_in(index: Any, oid: Any) -> bool:
-    try:
-        index.object_offset(oid)
-    except KeyError:
-        return False
-    return True
+    except ValueError:  # it is damaged: what it names is not known to be here
+        return names
+    return [name for name in names if listing.find(bytes.fromhex(name)) is None]
 
 
 def copy(repo: Repository, names: Sequence[str], env: Mapping[str, str], *, beside: str | None = None) -> None:

@@ -90,8 +90,8 @@ class ObjectStore:
             return known.kind, known.body
         path = _loose_path(self.directory, oid)
         bad: list[str] = []
-        # What a process does not know yet is most often the newest; an older log may lie in loose objects.
-        for look in (self._own.read, self._ask, self._read_loose, self._look_again, self._read_loose):
+        # To look for a loose object that is not there costs less than to ask what others have built.
+        for look in (self._own.read, self._read_loose, self._ask, self._look_again, self._read_loose):
             found = look(oid)
             if found.good is not None and not (verify and self.hash_object(*found.good) != oid):
                 return found.good

@@ -3,7 +3,8 @@
 Each publication puts its commits' objects into one pack, for making ten files costs more than all the rest of a write.
 The packs lie in `gitcoord/objects/pack`, which no `repack` of the user's touches, and git reads them like its own. A
 pack's name begins with a mark, a level (`gitcoord.store.merging`) and the inverse of its time: in the order of names
-the newest of the smallest come first. Packs without the mark are git's work and are not read here.
+the newest of the smallest come first. Packs without the mark are git's work, from a fetch or from packing what is old
+(`gitcoord.store.deltas`): they are read after the others, and never touched.
 
 A pack counts for anybody once its list is there. The list comes last, complete, by renaming.
 """
@@ -16,7 +17,10 @@ from _thread import RLock
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from gitcoord.store.deltas import Deltas
 
 MARK = "pack-636f6f7264"
 """How the names of packs begin that gitcoord's own code has written."""
@@ -149,14 +153,68 @@ class _Pack:
         os.lseek(self._fd, place.start, os.SEEK_SET)
         return os.read(self._fd, max(0, place.end - place.start))
 
+    def get(self, oid: bytes, place: Place) -> tuple[bytes, bytes] | None:
+        """Return the kind and the body of an object, given its name and place; None where it is damaged.
+
+        Raises:
+            FileNotFoundError: the pack has gone.
+        """
+        del oid  # the checksum in the list is of exactly its bytes
+        data = self.read(place)
+        return parse_entry(data) if data and zlib.crc32(data) == place.check else None
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
+class _GitPack(_Pack):
+    """A pack of git's making that was seen."""
+
+    __slots__ = ("_deltas", "_map")
+
+    def __init__(self, base: str, oid_size: int) -> None:
+        super().__init__(base, oid_size)
+        self._deltas: Deltas | None = None
+        self._map: Any = None
+
+    def get(self, oid: bytes, place: Place) -> tuple[bytes, bytes] | None:
+        from gitcoord.store.deltas import DamagedEntryError
+
+        try:
+            return self._opened().read(oid, place.start)
+        except DamagedEntryError:
+            return None
+
+    def _opened(self) -> Deltas:
+        if self._deltas is None:
+            import mmap
+
+            from gitcoord.store.deltas import DamagedEntryError, Deltas
+
+            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            try:
+                self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+            except (ValueError, OSError) as error:  # an empty file, or one that cannot be mapped
+                raise DamagedEntryError from error
+            finally:
+                os.close(fd)
+            self._deltas = Deltas(self._map, self.listing, self._oid_size)
+        return self._deltas
+
+    def close(self) -> None:
+        super().close()
+        self._deltas = None
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+
+
 class Packs:
-    """Reads the marked packs of one directory. Safe for several threads, and while others write and merge packs.
+    """Reads the packs of one directory, and lists the marked ones.
+
+    Safe for several threads, and while others write and merge packs.
 
     Args:
         directory: where they lie; it may be missing.
@@ -172,18 +230,23 @@ class Packs:
         self._guard = RLock()
 
     def names(self) -> list[str]:
-        """Return the names of the packs that are there, without their endings, in order.
+        """Return the names of the marked packs that are there, without their endings, in order.
 
         Raises:
             StorageFault: the directory could not be listed.
         """
+        return [name for name in self._listed() if name.startswith(MARK)]
+
+    def _listed(self) -> list[str]:
+        """Return the names of all packs, the marked ones first: they hold what is new."""
         try:
             listed = os.listdir(self.directory)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise storage_fault(error, self.directory) from error
-        return sorted(name[: -len(_LIST)] for name in listed if name.startswith(MARK) and name.endswith(_LIST))
+        names = sorted(name[: -len(_LIST)] for name in listed if name.startswith("pack-") and name.endswith(_LIST))
+        return sorted(names, key=lambda name: not name.startswith(MARK))
 
     def unreadable(self) -> list[str]:
         """Return the paths of those lists that were found to be damaged."""
@@ -192,11 +255,12 @@ class Packs:
     def refresh(self) -> bool:
         """Look at the directory again, and say whether there is a pack that was not known."""
         with self._guard:
-            names = self.names()
+            names = self._listed()
             new = any(name not in self._packs for name in names)
             known: dict[str, _Pack] = {}
             for name in names:
-                known[name] = self._packs.get(name) or _Pack(f"{self.directory}/{name}", self._oid_size)
+                kind = _Pack if name.startswith(MARK) else _GitPack
+                known[name] = self._packs.get(name) or kind(f"{self.directory}/{name}", self._oid_size)
             for name in self._packs.keys() - known.keys():
                 self._packs[name].close()
             self._packs = known
@@ -229,8 +293,7 @@ class Packs:
                 continue
             if place is None:
                 continue
-            data = pack.read(place)
-            found = parse_entry(data) if data and zlib.crc32(data) == place.check else None
+            found = pack.get(oid, place)
             if found is not None:
                 return Found(found, bad)
             bad.append(pack.path)
