@@ -173,3 +173,74 @@ def test_a_transaction_of_gits_is_waited_for_and_its_value_respected(
     assert not swap(ref, first, ours)
     assert ref.read() == theirs
     assert swap(ref, theirs, ours)
+
+
+def chain_of(store: ObjectStore, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    for number in range(count):
+        found.append(write_commit(store, found[-1] if found else None, f"commit {number}"))
+    return found
+
+
+def test_who_opened_the_ref_before_and_reads_it_after_gets_no_older_and_no_later_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, repo = prepared(tmp_path)
+    store, ref = ObjectStore(repo), LogRef(repo)
+    commits = chain_of(store, 12)
+    assert swap(ref, None, commits[0])
+    read, at = os.read, 0
+    written: list[bytes] = []
+
+    def slow_read(fd: int, size: int) -> bytes:
+        nonlocal at
+        # Two swaps are what it takes until the file that was opened is written over with the next value.
+        if at < 8 and os.path.samestat(os.fstat(fd), os.stat(ref.path)):
+            monkeypatch.setattr(os, "read", read)
+            for _ in range(3):
+                assert swap(ref, commits[at], commits[at + 1])
+                at += 1
+            monkeypatch.setattr(os, "read", slow_read)
+        written.append(read(fd, size))
+        return written[-1]
+
+    monkeypatch.setattr(os, "read", slow_read)
+    assert ref.read() == commits[9]
+    assert at == 9
+    assert len(written) == 4, "each file that had lost the name was looked at again"
+
+
+@pytest.mark.parametrize("what", ["another name", "a link", "another length"])
+def test_a_spare_file_that_is_not_ours_alone_is_never_written_over(tmp_path: Path, what: str) -> None:
+    where, repo = prepared(tmp_path)
+    store, ref = ObjectStore(repo), LogRef(repo)
+    commits = chain_of(store, 4)
+    assert swap(ref, None, commits[0])
+    assert swap(ref, commits[0], commits[1])
+    spare, precious = Path(repo.runtime, "spare"), tmp_path / "precious"
+    precious.write_bytes(spare.read_bytes())
+    spare.unlink()
+    if what == "a link":
+        spare.symlink_to(precious)
+    elif what == "another name":
+        os.link(precious, spare)
+    else:
+        spare.write_bytes(b"something else, that is longer than any name of an object of either format ever is")
+    before = precious.read_bytes()
+    for old, new in itertools.pairwise(commits[1:]):
+        assert swap(ref, old, new)
+        assert ref.read() == new
+    assert precious.read_bytes() == before
+    assert git(where, "rev-parse", "refs/gitcoord/main") == commits[-1].hex()
+    assert fsck(where) == []
+
+
+def test_dying_at_every_step_with_a_spare_file_leaves_no_file_with_two_names(tmp_path: Path) -> None:
+    where, repo = prepared(tmp_path)
+    with start(work_dying, 1, where) as crew:
+        crew.go()
+        crew.finish()
+    ref, spare = os.stat(LogRef(repo).path), os.stat(f"{repo.runtime}/spare")
+    assert ref.st_nlink == spare.st_nlink == 1
+    assert ref.st_ino != spare.st_ino
+    assert sorted(name for name in os.listdir(repo.runtime) if name.startswith("swap")) == []
