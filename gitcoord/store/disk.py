@@ -114,7 +114,7 @@ def write_over(path: str, data: bytes, *, sync: bool) -> None:
         if os.write(fd, data) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         if sync:
-            _flush(fd)
+            _flush_content(fd)
     finally:
         os.close(fd)
 
@@ -152,10 +152,15 @@ if sys.platform == "darwin":
         except OSError:
             os.fsync(fd)
 
+    _flush_content = _flush
+
 else:
 
     def _flush(fd: int) -> None:
         os.fsync(fd)
+
+    # Where a file keeps its length and its blocks, its times need no turn of the disk.
+    _flush_content = getattr(os, "fdatasync", os.fsync)
 
 
 def sync_directory(path: str) -> None:
