@@ -21,7 +21,15 @@ from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.history import events
 from gitcoord.state import State
-from gitcoord.store.packing import WORTH_IT, damaged_packs, mend_pack, pack_history, scattered_count
+from gitcoord.store.packing import (
+    WORTH_IT,
+    damaged_loose,
+    damaged_packs,
+    mend_loose,
+    mend_pack,
+    pack_history,
+    scattered_count,
+)
 from gitcoord.store.setup import mend, runtime_faults
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, NamedTuple
@@ -166,11 +174,15 @@ def _history(log: Log) -> Iterator[Finding]:
 
 
 def _packs(access: Access, *, fix: bool) -> Iterator[Finding]:
-    """Read all packs: what nobody looks at today is damaged all the same, and may have a good copy today only."""
+    """Read all objects: what nobody looks at today is damaged all the same, and may have a good copy today only."""
     for name in damaged_packs(access.repository):
         fixed = fix and mend_pack(access.repository, name, config.environment())
         message = f"{access.repository.runtime}/objects/pack/{name}.pack or its list is damaged"
         yield Finding("pack_damaged", message, "error", fixable=True, fixed=fixed)
+    for oid in damaged_loose(access.repository):
+        fixed = fix and mend_loose(access.repository, oid)
+        message = f"object {oid.hex()} in {access.repository.runtime}/objects is damaged"
+        yield Finding("object_damaged", message, "error", fixable=True, fixed=fixed)
 
 
 def _scattered(access: Access, *, fix: bool) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from gitcoord.errors import IntegrityFault, StorageFault
 from gitcoord.runtime.oslock import OsLock
-from gitcoord.store.disk import remove, storage_fault, sync_directory
+from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory
+from gitcoord.store.entries import parse_loose
 from gitcoord.store.merging import retire_packs
 from gitcoord.store.objects import ObjectStore
 from gitcoord.store.packs import Packs
@@ -183,6 +184,42 @@ def damaged_packs(repo: Repository) -> list[str]:
         except FileNotFoundError:
             continue  # it was merged just now
     return found
+
+
+def damaged_loose(repo: Repository) -> list[bytes]:
+    """Read all of gitcoord's loose objects, and return the names of those that are damaged.
+
+    Raises:
+        StorageFault: one could not be read.
+    """
+    store = ObjectStore(repo)
+    found: list[bytes] = []
+    for folder in _fan_out(repo):
+        for name in os.listdir(folder):
+            try:
+                oid = bytes.fromhex(os.path.basename(folder) + name)
+                content = parse_loose(read_whole(os.path.join(folder, name)))
+            except (ValueError, FileNotFoundError):
+                continue  # no object's name, or packed just now
+            if content is None or store.hash_object(*content) != oid:
+                found.append(oid)
+    return found
+
+
+def mend_loose(repo: Repository, oid: bytes) -> bool:
+    """Put a damaged loose object right from a good copy of it; False where there is none.
+
+    Raises:
+        StorageFault: the system could not.
+    """
+    store = ObjectStore(repo)
+    written: list[str] = []
+    try:
+        store.write(*store.read(oid, verify=True), written)
+    except IntegrityFault:
+        return False
+    store.sync(written)
+    return True
 
 
 def _git(repo: Repository, env: dict[str, str], *words: str, given: bytes = b"", alone: bool = False) -> bytes:

@@ -16,7 +16,7 @@ from gitcoord.store import packing
 from gitcoord.store.objects import ObjectStore
 from gitcoord.store.packing import pack_history, scattered_count
 from gitcoord.store.packs import MARK, Packs
-from support.repo import loosen
+from support.repo import fsck, loosen
 
 OLD_S = 7200
 
@@ -119,7 +119,7 @@ def test_a_second_packing_finds_little_to_do(root: Path) -> None:
     assert pack(root) == 0
 
 
-def test_a_damaged_loose_object_is_put_back_from_the_pack(root: Path) -> None:
+def test_a_damaged_loose_object_hides_no_packed_one_and_is_put_back_by_the_doctor(root: Path) -> None:
     aged(root)
     desk = open_desk(str(root), session="ada@host")
     first = list(walk(desk.access.log))[-1][0].oid.hex()
@@ -130,7 +130,11 @@ def test_a_damaged_loose_object_is_put_back_from_the_pack(root: Path) -> None:
     loose.write_bytes(b"nonsense")
     fresh = open_desk(str(root), session="ada@host")
     assert fresh.get_history(limit=100)["entries"][-1]["verb"] == "init"
-    assert fresh.access.log.objects.healed
+    assert any(first in line or "corrupt" in line for line in fsck(str(root)))
+    (found,) = [f for f in doctor(str(root), fix=True)["findings"] if f["code"] == "object_damaged"]
+    assert found["fixed"]
+    assert first in found["message"]
+    assert fsck(str(root)) == []
 
 
 def test_doctor_packs_when_it_is_worth_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
