@@ -14,7 +14,6 @@ An answer, a refusal too, is given only once the commit it rests on is published
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 from gitcoord import envelope, render
@@ -24,7 +23,7 @@ from gitcoord.model import LOG_REF, Operation
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.group import BELIEVED_MS, Pending, PendingFile
 from gitcoord.runtime.machine import Clock
-from gitcoord.runtime.oslock import OsLock
+from gitcoord.runtime.turn import Turn
 from gitcoord.state import State
 from gitcoord.store.entries import Object
 from gitcoord.store.repository import Repository
@@ -36,11 +35,9 @@ if TYPE_CHECKING:
     from gitcoord.signing import Signer
 
 _TRIES = 200
-_CHAIN_LIMIT = 256
+CHAIN_LIMIT = 256
 _CHAIN_BYTES = 3 << 20
 _TIDIES_EACH = 4
-_PATIENCE_S = 10.0
-_IMPATIENCE_S = 0.2
 
 
 Plan = Callable[[State, Stamp], list[Operation]]
@@ -74,35 +71,17 @@ class Built(NamedTuple):
     alone: bool = False
 
 
-class _Turn:
-    """One of the two locks, with an end to patience.
+class ChainFullError(Exception):
+    """As much is built and not published as may be: that has to be published before anything is built on it.
 
-    A process that was stopped while it holds the lock must not stop everybody: who has waited long enough goes on
-    without it, and the compare-and-swap alone decides, as it always does.
+    Attributes:
+        built: its newest commit, for `_publish`.
     """
 
-    def __init__(self, path: str, patience_s: float = _PATIENCE_S) -> None:
-        """Use the lock file at this path."""
-        self._guard = threading.Lock()
-        self._lock = OsLock(path)
-        self._longest_s = self._patience_s = patience_s
-
-    def __enter__(self) -> bool:
-        """Wait for the turn; False where it did not come."""
-        self._guard.acquire()
-        got = False
-        try:
-            got = self._lock.acquire_within(self._patience_s)
-            self._patience_s = self._longest_s if got else _IMPATIENCE_S
-        except BaseException:
-            self._guard.release()
-            raise
-        return got
-
-    def __exit__(self, *_: object) -> None:
-        """Let the next one have it."""
-        self._lock.release()
-        self._guard.release()
+    def __init__(self, built: Built) -> None:
+        """Take the commit."""
+        super().__init__("the chain of unpublished commits is full")
+        self.built = built
 
 
 class Coordinator(Log):
@@ -114,7 +93,7 @@ class Coordinator(Log):
         durable: whether objects and the ref are synced before an answer; without it a power cut may lose
             what was acknowledged, a killed process still loses nothing.
         files: how the names of its files in the runtime directory begin, so that two chains can be built side by side.
-        patience_s: how long a turn is waited for before the one who has it counts as stopped.
+        patience_s: how long a turn is waited for before the one who has it counts as stopped; None is the usual time.
         believed_ms: how long a chain is built upon that nobody has added to or published.
         beside: another log of the same repository, with which this one shares all that it knows.
         signers: says who signs what this process writes; None leaves all of it unsigned.
@@ -127,7 +106,7 @@ class Coordinator(Log):
         *,
         durable: bool = True,
         files: str = "",
-        patience_s: float = _PATIENCE_S,
+        patience_s: float | None = None,
         believed_ms: int = BELIEVED_MS,
         beside: Log | None = None,
         signers: ChooseSigner | None = None,
@@ -143,8 +122,8 @@ class Coordinator(Log):
         self.objects.listen = self._listening(self.objects.listen)
         self._looked_at_alias = False
         self._led = self._tidied_at = 0
-        self._build_turn = _Turn(f"{repository.runtime}/{files}build.lock")
-        self._publish_turn = _Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
+        self._build_turn = Turn(f"{repository.runtime}/{files}build.lock")
+        self._publish_turn = Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
 
     # -- writing
 
@@ -166,7 +145,11 @@ class Coordinator(Log):
         if not self._looked_at_alias:
             self._look_at_alias()
         for _ in range(_TRIES):
-            built = self._build(plan)
+            try:
+                built = self._build(plan)
+            except ChainFullError as full:
+                self._publish(full.built)
+                continue
             if built.published or self._publish(built):
                 self._tidy()
                 if built.refusal is not None:
@@ -209,15 +192,25 @@ class Coordinator(Log):
         return facts, work.revision, work.fork()
 
     def _chain_at(self, tip: bytes, now: Stamp) -> Pending:
-        """Return the unpublished commits beyond the tip, their objects known; none of a chain that is not sound."""
+        """Return the unpublished commits beyond the tip, their objects known; none of a chain that is not sound.
+
+        Raises:
+            ChainFullError: there are too many, or too much is in them.
+        """
         found = self._pending.read(now)
         if found is None:
             return Pending(tip, (), ())
         chain = found.after(tip) or Pending(tip, (), (), found.spool)
         first = chain.places[0][0] if chain.places else None
         known = self._spool.catch_up(chain.spool, first, chain.commits)
-        too_long = len(chain.commits) >= _CHAIN_LIMIT or sum(size for _, size in chain.places) >= _CHAIN_BYTES
-        return chain if known and not too_long else Pending(tip, (), (), found.spool)
+        if not known:
+            return Pending(tip, (), (), found.spool)
+        if len(chain.commits) >= CHAIN_LIMIT or sum(size for _, size in chain.places) >= _CHAIN_BYTES:
+            # A new chain in its place would void this one, and all in it would be done again.
+            nothing = Receipt([], [], [], chain.head, self.state_at(chain.head))
+            revision = self.commit(chain.head).revision
+            raise ChainFullError(Built(nothing, chain.head, revision, None, False, now, chain))
+        return chain
 
     def _listening(self, others: Callable[[], None] | None) -> Callable[[], None]:
         """Return what brings in all that was built lately: in this chain, and in those beside it."""

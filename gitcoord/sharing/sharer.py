@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import time
 
-from gitcoord.coordinator import Built, Coordinator, Plan, Receipt
+from gitcoord.coordinator import Built, ChainFullError, Coordinator, Plan, Receipt
 from gitcoord.errors import (
     Contention,
     CoordError,
@@ -155,7 +155,11 @@ class Sharer(Coordinator):
     def _confirm(self, plan: Plan, began: Stamp) -> Receipt:
         stuck, pause_s = 0, _BACKOFF_S
         for _ in range(_TRIES):
-            built = self._build(plan)
+            try:
+                built = self._build(plan)
+            except ChainFullError as full:
+                self._publish(full.built)
+                continue
             if built.refusal is not None or not built.receipt.operations:
                 if not self._is_last_word(built.refusal, began):
                     continue

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gitcoord import coordinator
 from gitcoord.runtime.machine import SystemClock
 from gitcoord.service import initialise, open_desk
 from gitcoord.store import refs
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gitcoord.model_time import Stamp
+    from gitcoord.store.objects import Batch
+    from support.procs import Link
 
 WRITERS, COUNT = 8, 200
 
@@ -250,3 +253,36 @@ def test_what_was_answered_with_a_failure_does_not_happen_afterwards(
     assert other.retrieve_data("s", "failed")["found"] is False
     assert other.get_locked_files()["locks"] == []
     assert other.list_keys("s")["keys"] == ["first", "second", "third"]
+
+
+def store_many(link: Link, repo: str, count: int) -> None:
+    """Worker: store values, where no more than two commits may wait to be published."""
+    coordinator.CHAIN_LIMIT = 2
+    desk = open_desk(repo, session=f"writer-{link.index}")
+    assert desk.sign_on()["session"]
+    objects = desk.access.coordinator.objects
+    batch, built = objects.batch, 0
+
+    def counted() -> Batch:
+        nonlocal built
+        built += 1
+        return batch()
+
+    objects.batch = counted
+    link.emit("ready")
+    link.receive()
+    for number in range(count):
+        answer = desk.store_data("many", f"{link.index}.{number}", number)
+        assert answer["ok"], answer
+    link.emit(built)
+
+
+def test_who_finds_the_chain_full_publishes_it_and_voids_nothing(repo: str) -> None:
+    with start(store_many, 6, repo, 30, env={"GITCOORD_FSYNC": "1"}) as crew:
+        crew.go()
+        assert all(worker.next() == "ready" for worker in crew)
+        crew.go()
+        built = sum(told[-1] for told in crew.finish())
+    on_log = stores(entries(repo))
+    assert on_log == {("many", f"{writer}.{number}"): [number] for writer in range(6) for number in range(30)}
+    assert built == 6 * 30, "nothing was decided twice"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gitcoord import coordinator
+from gitcoord.runtime import turn
 from gitcoord.service import Desk, initialise, open_desk
 
 HOLD = """
@@ -25,7 +25,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(coordinator, "_PATIENCE_S", 0.2)
+    monkeypatch.setattr(turn, "PATIENCE_S", 0.2)
     subprocess.run(["git", "-C", str(tmp_path), "init", "-q"], check=True)
     initialise(str(tmp_path))
     return tmp_path
@@ -66,7 +66,7 @@ def test_others_go_on_by_compare_and_swap_alone(root: Path, names: list[str]) ->
 def test_a_writer_loses_no_race_for_ever_beside_a_stuck_one(root: Path) -> None:
     with held(root, "build.lock"):
         writers = [desk(root, f"w{number}@host") for number in range(3)]
-        for turn in range(5):
+        for again in range(5):
             for number, writer in enumerate(writers):
-                assert writer.store_data("s", f"{number}-{turn}", turn)["ok"]
+                assert writer.store_data("s", f"{number}-{again}", again)["ok"]
     assert len(writers[0].list_keys("s")["keys"]) == 15
