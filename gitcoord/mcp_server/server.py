@@ -101,25 +101,14 @@ class Face:
             logger.warning("signing off failed: %s", error)
 
     async def _keep_alive(self) -> None:
+        """Renew the lease of who is signed on."""
         desk = await self._desks.opened()
-        while True:
-            try:
-                pause_s = await off_loop(desk.keep_alive_once)
-            except CoordError as error:
-                logger.warning("renewing the lease failed: %s", error)
-                pause_s = RETRY_S
-            await anyio.sleep(pause_s)
+        await _repeat(desk.keep_alive_once, "renewing the lease failed: %s")
 
     async def _follow(self) -> None:
         """Keep up with the remote that confirms, where the repository shares with one."""
         desk = await self._desks.found()
-        while True:
-            try:
-                pause_s = await off_loop(desk.follow_once)
-            except CoordError as error:
-                logger.warning("the remote: %s", error)
-                pause_s = RETRY_S
-            await anyio.sleep(pause_s)
+        await _repeat(desk.follow_once, "the remote: %s")
 
     async def list_tools(self, _: Context, __: Any) -> mcp_types.ListToolsResult:
         """Answer `tools/list`."""
@@ -284,6 +273,17 @@ def build_server(desks: Desks) -> Server[Any]:
         on_list_prompts=face.list_prompts,
         on_get_prompt=face.get_prompt,
     )
+
+
+async def _repeat(step: Callable[[], float], complaint: str) -> None:
+    """Take a step again and again, each time after as many seconds as the last one asked for."""
+    while True:
+        try:
+            pause_s = await off_loop(step)
+        except CoordError as error:
+            logger.warning(complaint, error)
+            pause_s = RETRY_S
+        await anyio.sleep(pause_s)
 
 
 def _caller(ctx: Context) -> Caller:

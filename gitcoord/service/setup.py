@@ -72,21 +72,15 @@ def initialise(
         CoordError: no repository, or the file system refused.
     """
     access = open_access(start)
-    shared = repository_config(access.repository).get("core.sharedrepository", "").lower()
-    if shared not in _NOT_SHARED:
-        raise UnsupportedRepository(
-            f"core.sharedRepository is {shared}: gitcoord's objects are private to one user of the machine, and git of "
-            "the others could not read them",
-            next="use a clone of your own",
-        )
+    _refuse_shared_files(access)
     made = prepare_runtime(access.repository)
     clone_id(access.runtime)
     coordinator = access.coordinator
-    created = restored = False
+    restored = created = False
+    signer: Signer | None = None
     warnings: list[str] = []
     notices: list[str] = []
     signing = signing or Signing()
-    signer: Signer | None = None
     if signing.trust is not None:
         # Before anything is fetched: what comes is judged by it.
         config.set_git_config(access.repository.git_dir, ROOT_KEY, signing.trust)
@@ -95,9 +89,7 @@ def initialise(
         restored = coordinator.restore()
     joined = None if local else _look_around(access, remote, warnings)
     if coordinator.ref.read() is None:
-        git = config.read_git_config(access.repository.git_dir)
-        signer = _signer(access, git, signing)
-        created = coordinator.begin(_first_operation(git, coordinator.clock.stamp(), signer), signer)
+        created, signer = _begin(access, signing)
     coordinator.mend_refs()
     let_go = let_go_of_inherited(access.repository, config.environment())
     warnings += [f"the log of another clone is still read from {place}: {why}" for place, why in let_go.kept]
@@ -105,7 +97,7 @@ def initialise(
         notices.extend(_remember(access, signer, signing))
     sharing = _share(access, remote, branch=branch, adopt=adopt) if remote is not None else joined
     answer: dict[str, Any] = {
-        "root": None if signer is None or not created else signer.fingerprint,
+        "root": signer.fingerprint if created and signer is not None else None,
         "ok": True,
         "created": created,
         "restored": restored,
@@ -114,12 +106,35 @@ def initialise(
         "ref": LOG_REF,
         "alias": ALIAS_REF,
         "runtime": access.runtime,
-        "made": [path for path in made if created],
+        "made": made if created else [],
         "sharing": sharing,
         "warnings": [*warnings, *([str(sharing["warning"])] if sharing else [])],
         "next": "gitcoord status",
     }
     return {**answer, "notices": notices} if notices else answer
+
+
+def _begin(access: Access, signing: Signing) -> tuple[bool, Signer | None]:
+    """Make the log's first commit; return whether it was made here and not by another at once, and who signs."""
+    git = config.read_git_config(access.repository.git_dir)
+    signer = _signer(access, git, signing)
+    stamp = access.coordinator.clock.stamp()
+    return access.coordinator.begin(_first_operation(git, stamp, signer), signer), signer
+
+
+def _refuse_shared_files(access: Access) -> None:
+    """Refuse a repository whose files several users of the machine share.
+
+    Raises:
+        UnsupportedRepository: git's configuration says that they do.
+    """
+    shared = repository_config(access.repository).get("core.sharedrepository", "").lower()
+    if shared not in _NOT_SHARED:
+        raise UnsupportedRepository(
+            f"core.sharedRepository is {shared}: gitcoord's objects are private to one user of the machine, and git of "
+            "the others could not read them",
+            next="use a clone of your own",
+        )
 
 
 def _share(access: Access, remote: str, *, branch: bool, adopt: bool) -> dict[str, Any]:

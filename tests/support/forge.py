@@ -6,7 +6,7 @@ Everything goes into the repository's objects, and the log's ref stays where it 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from gitcoord import envelope, render
 from gitcoord.model import FORMAT, LOG_REF, RULES
@@ -24,6 +24,7 @@ from support.world import granted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Unpack
 
     from gitcoord.log import Log
     from gitcoord.model import Lock, Operation
@@ -89,6 +90,18 @@ def honest_log(where: str, *, signed: bool, seed: int) -> tuple[str, Cast]:
         else:
             desk.lock_files([path], reason=f"step {number}")
     return repo, Cast(**keys)
+
+
+class How(TypedDict, total=False):
+    """In what a forged commit is other than an honest one, as `Forge.commit` takes it."""
+
+    key: sshkeys.FileKey
+    effect: Change
+    tamper: Change
+    header: Change
+    payload: Change
+    body: Change
+    parents: list[bytes]
 
 
 class Forge:
@@ -217,6 +230,11 @@ class Forge:
         made = batch.add(b"commit", text if body is None else body(text))
         self.log.objects.sync(batch.paths)
         return made
+
+    def late_lock(self, **how: Unpack[How]) -> bytes:
+        """Write a lock of bob's on some late commit, written as `commit` is told to, and return its id."""
+        base = self.late()
+        return self.commit(base, [self.lock_operation(base)], **how)
 
     def raw(self, oid: bytes) -> bytes:
         """Return a commit's text."""

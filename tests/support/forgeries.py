@@ -61,18 +61,12 @@ def lowered_token(forge: Forge) -> bytes:
 
 @forgery("tree")
 def extra_file(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], tamper=lambda state: state.tree.put((b"data", b"x", b"note"), b"hello")
-    )
+    return forge.late_lock(tamper=lambda state: state.tree.put((b"data", b"x", b"note"), b"hello"))
 
 
 @forgery("tree")
 def removed_session(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], tamper=lambda state: state.tree.remove((b"sessions", b"ada-1.json"))
-    )
+    return forge.late_lock(tamper=lambda state: state.tree.remove((b"sessions", b"ada-1.json")))
 
 
 @forgery("tree")
@@ -97,8 +91,7 @@ def header_written_otherwise(forge: Forge) -> bytes:
 
 @forgery("tree")
 def member_added_to_the_header(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], header=lambda header: {**header, "also": 1})
+    return forge.late_lock(header=lambda header: {**header, "also": 1})
 
 
 # -- the rules of locks and sessions
@@ -189,42 +182,27 @@ def operation_of_an_old_incarnation(forge: Forge) -> bytes:
 
 @forgery("message")
 def message_that_says_other(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], payload=lambda text: text.replace(b"\n\nlock: ", b"\n\nunlock: ")
-    )
+    return forge.late_lock(payload=lambda text: text.replace(b"\n\nlock: ", b"\n\nunlock: "))
 
 
 @forgery("message")
 def trailer_added(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], payload=lambda text: text + b"Coord-Path: other.py\n")
+    return forge.late_lock(payload=lambda text: text + b"Coord-Path: other.py\n")
 
 
 @forgery("author")
 def author_that_is_another(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], payload=lambda text: text.replace(b"\nauthor bob-1", b"\nauthor ada-1")
-    )
+    return forge.late_lock(payload=lambda text: text.replace(b"\nauthor bob-1", b"\nauthor ada-1"))
 
 
 @forgery("dates")
 def date_that_is_another(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base,
-        [forge.lock_operation(base)],
-        payload=lambda text: text.replace(b" +0000\ncommitter", b" +0100\ncommitter"),
-    )
+    return forge.late_lock(payload=lambda text: text.replace(b" +0000\ncommitter", b" +0100\ncommitter"))
 
 
 @forgery("commit-header")
 def header_in_the_commit(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], payload=lambda text: text.replace(b"\n\n", b"\nencoding latin-1\n\n", 1)
-    )
+    return forge.late_lock(payload=lambda text: text.replace(b"\n\n", b"\nencoding latin-1\n\n", 1))
 
 
 # -- the place in the log
@@ -240,10 +218,7 @@ def commit_slipped_in_by_git(forge: Forge) -> bytes:
 
 @forgery("revision")
 def revision_that_jumps(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], header=lambda header: {**header, "revision": header["revision"] + 5}
-    )
+    return forge.late_lock(header=lambda header: {**header, "revision": header["revision"] + 5})
 
 
 @forgery("revision")
@@ -285,16 +260,12 @@ def one_id_twice_in_a_commit(forge: Forge) -> bytes:
 
 @forgery("repository")
 def grafted_from_another_repository(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], header=lambda header: {**header, "repository": "another-log"}
-    )
+    return forge.late_lock(header=lambda header: {**header, "repository": "another-log"})
 
 
 @forgery("parents")
 def second_beginning(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], parents=[])
+    return forge.late_lock(parents=[])
 
 
 @forgery("parents")
@@ -313,8 +284,7 @@ def merge_of_three(forge: Forge) -> bytes:
 
 @forgery("object")
 def parent_that_is_nowhere(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], parents=[b"\x17" * 20])
+    return forge.late_lock(parents=[b"\x17" * 20])
 
 
 # -- what it is
@@ -322,20 +292,17 @@ def parent_that_is_nowhere(forge: Forge) -> bytes:
 
 @forgery("format")
 def unknown_format(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], header=lambda header: {**header, "format": 99})
+    return forge.late_lock(header=lambda header: {**header, "format": 99})
 
 
 @forgery("format")
 def rules_of_the_future(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], header=lambda header: {**header, "rules": 99})
+    return forge.late_lock(header=lambda header: {**header, "rules": 99})
 
 
 @forgery("format")
 def no_header(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], tamper=lambda state: state.tree.remove((b"coord.json",)))
+    return forge.late_lock(tamper=lambda state: state.tree.remove((b"coord.json",)))
 
 
 @forgery("format")
@@ -467,17 +434,13 @@ def two_signatures_in_one_header(forge: Forge) -> bytes:
 @signed
 @forgery("signature-count")
 def signature_taken_away(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], body=lambda text: envelope.unwrap(text).payload)
+    return forge.late_lock(body=lambda text: envelope.unwrap(text).payload)
 
 
 @signed
 @forgery("signature-count")
 def signature_under_the_other_header(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(
-        base, [forge.lock_operation(base)], body=lambda text: text.replace(b"\ngpgsig ", b"\ngpgsig-sha256 ")
-    )
+    return forge.late_lock(body=lambda text: text.replace(b"\ngpgsig ", b"\ngpgsig-sha256 "))
 
 
 @signed
@@ -509,15 +472,13 @@ def unsigned_where_that_is_refused(forge: Forge) -> bytes:
 @signed
 @forgery("permission")
 def key_of_a_stranger(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], key=forge.keys.stranger, effect=lambda _state: None)
+    return forge.late_lock(key=forge.keys.stranger, effect=lambda _state: None)
 
 
 @signed
 @forgery("permission")
 def revoked_key(forge: Forge) -> bytes:
-    base = forge.late()
-    return forge.commit(base, [forge.lock_operation(base)], key=forge.keys.old, effect=lambda _state: None)
+    return forge.late_lock(key=forge.keys.old, effect=lambda _state: None)
 
 
 @signed
