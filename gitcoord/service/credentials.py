@@ -21,7 +21,8 @@ GUESSING = frozenset({"Base64 High Entropy String", "Hex High Entropy String", "
 """The detectors that are left out, by the name of what they find."""
 
 _MAY_BE = re.compile(
-    r"[\w-]{20}|[0-9A-Za-z/+]{40}|AccountKey=|AKC|AP[\dA-F][A-Za-z0-9]{8}|://|PRIVATE KEY|PuTTY|eyJ|xox|_authToken",
+    r"[\w-]{20}|[0-9A-Za-z/+]{40}|AccountKey=|AKC|AP[\dA-F][A-Za-z0-9]{8}|://|PRIVATE KEY|PuTTY|eyJ"
+    r"|sq0csp|xox|_authToken",
     re.IGNORECASE,
 )
 _SHOWN = 5

@@ -43,6 +43,7 @@ def test_the_quick_look_lets_every_text_through_that_a_detector_could_match(
         ({"url": "https://ada:hunter2@example.invalid/x"}, "Basic Auth Credentials", "value.url"),
         ({"aws_secret_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}, "AWS Access Key", "value.aws_secret_key"),
         ({"AKIAIOSFODNN7EXAMPLE": 1}, "AWS Access Key", "a key of value"),
+        ("sq0csp-0123456789\\\\abcdefghij\\\\ABCDEFGHIJ\\\\0123456", "Square OAuth Secret", "value"),
     ],
 )
 def test_a_credential_is_named_with_its_place_and_never_shown(value: Any, what: str, where: str) -> None:
