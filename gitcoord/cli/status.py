@@ -51,6 +51,8 @@ def _show_screen(answer: acting.Answer) -> None:
     print_locks("Locks", locks[:_SHOWN_LOCKS], spaced=True)
     if len(locks) > _SHOWN_LOCKS:
         print(f"and {len(locks) - _SHOWN_LOCKS} more: gitcoord locks")
+    rows = [[one["session"], one["path"], one["why"]] for one in answer["lost"][:_SHOWN_LOCKS]]
+    print_records("Lost", ["session", "path", "refused, since"], rows, spaced=True)
     print_locks("Lapsing soon", answer["lapsing"][:_SHOWN_LOCKS], spaced=True)
     rows = [[w["session"], " ".join(w["paths"]), distance(w["since"], now)] for w in answer["waiting"]]
     print_records("Waiting", ["session", "for", "since"], rows, spaced=True)
@@ -81,6 +83,8 @@ def _show_lines(answer: acting.Answer) -> None:
         print_records("", [], [row], kind="remote")
     print_sessions(answer["sessions"], kind="session")
     print_locks("", answer["locks"], kind="lock")
+    rows = [[one["session"], one["path"], one["why"]] for one in answer["lost"]]
+    print_records("", [], rows, kind="lost")
     print_locks("", answer["lapsing"], kind="lapsing")
     rows = [[w["session"], w["since"], *w["paths"]] for w in answer["waiting"]]
     print_records("", [], rows, kind="waiting")

@@ -54,7 +54,7 @@ def brief(
 def _theirs(state: State, callers: Callers, now: Stamp, me: str, notices: list[str]) -> list[str]:
     said = [f"> said to you: {speech.line(text, 2 * _ENTRY)}" for text in notices]
     for record in state.sessions():
-        if record["session"] != me:
+        if record["session"] != me or not callers.is_of_this_clone(record):
             said += _of(state, callers, now, record)
     return said
 

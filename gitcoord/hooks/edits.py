@@ -131,7 +131,7 @@ def _judged(told: Told, here: _Here, flags: Mapping[str, str]) -> Reply:
     ground = standing.ground
     settings = settle(flags, ground.config(), Settings(mode=HARNESSES[told.harness].mode))
     state, now = ground.now()
-    found = list(guarding.met_at(ground.callers, state, claims, standing.me, now))
+    found = list(guarding.met_at(ground.callers, state, claims, ground.asker(state), now))
     held = [met for met in found if met.look.held]
     if held:
         return _refusal(state, settings, standing, held)
@@ -188,7 +188,8 @@ def after(told: Told) -> Reply:
         ground = standing.ground
         state, now = ground.now()
         _remember(told, standing, list(claims))
-        held = [met for met in guarding.met_at(ground.callers, state, claims, standing.me, now) if met.look.held]
+        found_there = guarding.met_at(ground.callers, state, claims, ground.asker(state), now)
+        held = [met for met in found_there if met.look.held]
         if held:
             found += ["gitcoord: what was just written is locked by others:", *speech.held_lines(state, held)]
         _keep_alive(standing)
@@ -207,7 +208,7 @@ def _keep_alive(standing: Standing) -> None:
     """Renew the lease of a session that no server renews, rarely."""
     ground = standing.ground
     state, now = ground.now()
-    record = state.session(standing.me)
+    record = ground.record(state)
     if record is None or record["process"]:
         return
     from gitcoord.transitions import clocks

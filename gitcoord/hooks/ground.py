@@ -10,6 +10,7 @@ from gitcoord.values import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from gitcoord.model import Session
     from gitcoord.model_time import Stamp
+    from gitcoord.runtime.displaced import Displaced
     from gitcoord.state import State
 
 
@@ -30,9 +31,18 @@ class Ground(NamedTuple):
         """Return the state at the log's tip and what the clocks say."""
         return self.access.state(), self.access.now()
 
+    def asker(self, state: State) -> str | None:
+        """Return the id of the session that asks; None where another clone has it: then whoever asks here is nobody."""
+        return None if self.me is None else self.callers.me(state, None)
+
     def record(self, state: State) -> Session | None:
         """Return the record of who asks; None where they are not signed on."""
-        return None if self.me is None else state.session(self.me)
+        asker = self.asker(state)
+        return None if asker is None else state.session(asker)
+
+    def displaced(self) -> list[Displaced]:
+        """Return what whoever asks lost together with its place on the log."""
+        return [] if self.me is None else self.callers.displaced(None)
 
     def config(self) -> dict[str, str]:
         """Return the repository's own git config."""

@@ -39,7 +39,7 @@ def _notice(ground: Ground, listing: gitrun.Running, what: str) -> None:
 
 def _tell(ground: Ground, files: list[str], what: str) -> None:
     state, now = ground.now()
-    held = [met for met in guarding.met_on(ground.callers, state, files, ground.me, now) if met.look.held]
+    held = [met for met in guarding.met_on(ground.callers, state, files, ground.asker(state), now) if met.look.held]
     if held:
         plural, verb = ("file that was", "is") if len(held) == 1 else ("files that were", "are")
         speech.tell(

@@ -44,7 +44,7 @@ def pre_push(ground: Ground, settings: Settings, remote: str, updates: list[RefU
     known = [f"--remotes={remote}", *_there(one.remote for one in code if not is_zero(one.remote))]
     found = pushed.commits(wanted, known)
     state, now = ground.now()
-    faults = pushed.judge(pushed.Ground(ground.access.log, state, ground.callers, now, ground.me), found)
+    faults = pushed.judge(pushed.Ground(ground.access.log, state, ground.callers, now, ground.asker(state)), found)
     if faults:
         verdict = "warning" if settings.mode == "warn" else "push refused"
         speech.tell([f"gitcoord: {verdict}:", *pushed.fault_lines(faults), pushed.way_out(faults)])

@@ -30,7 +30,7 @@ def pre_commit(ground: Ground, settings: Settings, listing: gitrun.Running) -> b
     """Say what stands in a commit's way; false where it must not be made."""
     files = gitrun.names_in(listing.finish())
     state, now = ground.now()
-    found = list(guarding.met_on(ground.callers, state, files, ground.me, now))
+    found = list(guarding.met_on(ground.callers, state, files, ground.asker(state), now))
     speech.tell(_beside(found))
     doubts = speech.doubts(state, ground.callers, now, found)
     doubts = list(dict.fromkeys([*doubts, *_lost(ground, state, files)]))
@@ -62,11 +62,13 @@ def _refuse(state: State, settings: Settings, held: list[Met], staged: int) -> N
 def _lost(ground: Ground, state: State, files: list[str]) -> list[str]:
     """Return a line for each lock that was taken from the session and that covers something staged."""
     record = ground.record(state)
-    if record is None or not (record["notices"] or record.get("lost")):
+    beside = guarding.lost_beside(ground.callers)
+    if not beside and (record is None or not (record["notices"] or record.get("lost"))):
         return []
     literal = [paths.claim_from_literal(file, fold_case=state.fold_case) for file in files]
     lines: list[str] = []
-    for claim, how in guarding.lost_claims(ground.access.log, record):
+    of_record = () if record is None else guarding.lost_claims(ground.access.log, record)
+    for claim, how in (*guarding.refused_claims(beside), *of_record):
         if any(paths.overlaps(claim, one) for one in literal):
             lines.append(speech.line(f"  your lock on {claim.spelled} was lost: {how}"))
     return lines
@@ -76,7 +78,7 @@ def held_on(ground: Ground, files: list[str]) -> list[Lock]:
     """Return the session's own locks that cover any of the files."""
     state, now = ground.now()
     held: dict[tuple[str, str], Lock] = {}
-    for met in guarding.met_on(ground.callers, state, files, ground.me, now):
+    for met in guarding.met_on(ground.callers, state, files, ground.asker(state), now):
         lock = met.look.mine
         if lock is not None:
             held[lock["key"], lock["kind"]] = lock

@@ -38,9 +38,15 @@ def answer(told: Told) -> Reply:
 
 
 def _news(standing: Standing) -> list[str]:
-    state = standing.ground.access.state()
-    record = state.session(standing.me)
-    return [] if record is None else news.deliver(standing.ground.access.runtime, record)
+    ground = standing.ground
+    record = ground.record(ground.access.state())
+    told = [] if record is None else news.deliver(ground.access.runtime, record)
+    displaced = [one for one in ground.displaced() if one.word]
+    if displaced:
+        from gitcoord.runtime.displaced import take_words
+
+        told += take_words(ground.access.runtime, displaced)
+    return told
 
 
 def _begin(told: Told, standing: Standing) -> Reply:
@@ -76,7 +82,7 @@ def keep(told: Told, standing: Standing, *, touched: list[str]) -> None:
     state, now = ground.now()
     before = checkpoint.read(ground.access.runtime, standing.me)
     files = [*(before.touched if before is not None else []), *touched]
-    record = state.session(standing.me)
+    record = ground.record(state)
     words = next((told.fields[name] for name in _WORDS if isinstance(told.fields.get(name), str)), "")
     one = Checkpoint(
         session=standing.me,
@@ -108,7 +114,7 @@ def _branch(git_dir: str) -> str:
 def _end(told: Told, standing: Standing) -> None:
     """Sign off a session that only hooks kept; a server signs its own off, and one that is resumed goes on."""
     ground = standing.ground
-    record = ground.access.state().session(standing.me)
+    record = ground.record(ground.access.state())
     if record is None or record["process"] or told.fields.get("reason") == "resume":
         return
     from gitcoord.service.desk import Desk

@@ -15,6 +15,7 @@ from gitcoord.values import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from gitcoord.model import Author, Operation, Session
     from gitcoord.model_time import Stamp
+    from gitcoord.runtime.displaced import Displaced
     from gitcoord.runtime.life import Life
     from gitcoord.service.access import Access
     from gitcoord.state import State
@@ -67,6 +68,8 @@ class Callers:
         self.wished = wished
         self.hint = hint
         self.process = process
+        self._chosen = wished
+        self._former: list[Own] = []
         self.own: Own | None = None
         self.signing = RLock()
         self._person: Author | None = None
@@ -207,6 +210,8 @@ class Callers:
     def forget(self) -> None:
         """Let the desk have no session of its own."""
         own, self.own = self.own, None
+        if own is not None:
+            self._former.append(own._replace(life=None))
         if own is not None and own.life is not None:
             from gitcoord.runtime import agents
 
@@ -246,6 +251,27 @@ class Callers:
         if own is not None and name == own.session:
             return name if record["incarnation"] == own.incarnation else None
         return name if self.is_of_this_clone(record) else None
+
+    def displaced(self, session: str | None) -> list[Displaced]:
+        """Return what the caller lost together with its place on the log, under every id that it went by here.
+
+        Args:
+            session: as which session it asks; None is as itself.
+        """
+        runtime = self._access.runtime
+        if not os.path.isdir(os.path.join(runtime, "displaced")):
+            return []
+        from gitcoord.runtime import displaced
+
+        owned = [*self._former, *([] if self.own is None else [self.own])] if session is None else []
+        went_by = {self.name_of(session), *(one.session for one in owned)}
+        if session is None and self._may_number:
+            went_by.add(self._chosen)
+        found = [one for name in sorted(filter(None, went_by)) for one in displaced.read(runtime, name)]
+        mine = {one.incarnation for one in owned}
+        # An agent's news is for its own server, or for one that was started anew in its place.
+        anew = self.process and self.own is None
+        return [one for one in found if one.incarnation in mine or not one.process or anew]
 
     def standing_actor(self, state: State, session: str | None, now: Stamp) -> Actor | None:
         """Return as whom a verb acts where that session is signed on, None where it is not.

@@ -91,9 +91,19 @@ class Desk(IntegrityVerbs):
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
             self.collect_news(notices, session)
+        news.settle(lambda: notices.extend(self._words(session)), notices)
         if notices:
             answer["notices"] = notices
         return answer
+
+    def _words(self, session: str | None) -> list[str]:
+        """Return the news that no session's record on the log can have for the caller."""
+        displaced = self.callers.displaced(session)
+        if not any(one.word for one in displaced):
+            return []
+        from gitcoord.runtime.displaced import take_words
+
+        return take_words(self.access.runtime, displaced)
 
     def _reading(self, verdict: str, verb: Callable[[State, Stamp], View], session: str | None = None) -> View:
         def run(notices: list[str]) -> View:
@@ -306,7 +316,7 @@ class Desk(IntegrityVerbs):
         session: str | None = None,
     ) -> View:
         """Release what the session holds of these, or all that it holds."""
-        from gitcoord.service import locking
+        from gitcoord.service import unlocking
 
         def verb(notices: list[str]) -> View:
             if all == bool(files):
@@ -314,18 +324,18 @@ class Desk(IntegrityVerbs):
                     "name what to unlock, or say all", next="gitcoord unlock PATH... or gitcoord unlock --all"
                 )
             named = None if all else files
-            return locking.unlock(self, named, resource=resource, session=session, notices=notices)
+            return unlocking.unlock(self, named, resource=resource, session=session, notices=notices)
 
         return self._answered("ok", session, verb)
 
     def break_lock(self, files: list[str], reason: str, resource: bool = False, session: str | None = None) -> View:
         """Break all that others hold on exactly these; the losers are told at their next operation."""
-        from gitcoord.service import locking
+        from gitcoord.service import unlocking
 
         return self._answered(
             "ok",
             session,
-            lambda notices: locking.break_locks(
+            lambda notices: unlocking.break_locks(
                 self, files, reason, resource=resource, session=session, notices=notices
             ),
         )
@@ -368,7 +378,8 @@ class Desk(IntegrityVerbs):
         def verb(state: State, now: Stamp) -> View:
             me = self.callers.me(state, session)
             claims = looking.resolve(self.access, files, resource=resource, fold_case=state.fold_case)
-            checked = [looking.check_claim(self.callers, state, claim, me, now) for claim in claims]
+            lost = [lock for one in self.callers.displaced(session) for lock in one.lost]
+            checked = [looking.check_claim(self.callers, state, claim, me, now, lost) for claim in claims]
             bad = next((row for row in checked if not row["ok"]), None)
             answer: View = {"ok": bad is None, "session": me, "checked": checked}
             if bad is not None:

@@ -19,7 +19,7 @@ from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.log import Log
-    from gitcoord.model import Lock, Session
+    from gitcoord.model import Lock, Lost, Session
     from gitcoord.model_time import Stamp
     from gitcoord.service.callers import Callers
 
@@ -53,8 +53,14 @@ _BARE = _Shelf(marked=False, wild=False, names=frozenset())
 
 def met_at(callers: Callers, state: State, claims: Iterable[Claim], me: str | None, now: Stamp) -> Iterator[Met]:
     """Yield what a session meets at each claim."""
+    lost = lost_beside(callers)
     for claim in claims:
-        yield Met(claim, look_at(callers, state, claim, me, now))
+        yield Met(claim, look_at(callers, state, claim, me, now, lost))
+
+
+def lost_beside(callers: Callers) -> list[Lost]:
+    """Return the locks that the caller lost together with its place on the log: no session's record has them."""
+    return [lock for one in callers.displaced(None) for lock in one.lost]
 
 
 def met_on(callers: Callers, state: State, files: Iterable[str], me: str | None, now: Stamp) -> Iterator[Met]:
@@ -116,16 +122,19 @@ def _entry(name: str, *, fold_case: bool) -> bytes:
     return names.encode_part(paths.fold_part(paths.escape(name), fold_case=fold_case))
 
 
+def refused_claims(lost: Iterable[Lost]) -> Iterator[tuple[Claim, str]]:
+    """Yield what was counted on and refused by the remote after all, with the reason."""
+    for one in lost:
+        claim = claim_from({"path": one["path"], "key": one["key"], "kind": one["kind"]})
+        yield claim, f"refused after all: {one['why']}"
+
+
 def lost_claims(log: Log, record: Session) -> Iterator[tuple[Claim, str]]:
     """Yield what a session counted on and has no more, with how it went: taken from it, or refused by the remote.
 
     What was taken is looked for no further back than needed, and at most in the newest commits.
     """
-    for one in record.get("lost", []):
-        yield (
-            claim_from({"path": one["path"], "key": one["key"], "kind": one["kind"]}),
-            f"refused after all: {one['why']}",
-        )
+    yield from refused_claims(record.get("lost", []))
     wanted = {notice["id"] for notice in record["notices"]}
     for (_, header), _ in zip(walk(log), range(_LOOKED_BACK), strict=False):
         for operation in header["operations"]:

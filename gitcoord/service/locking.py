@@ -1,19 +1,20 @@
-"""The verbs that change locks: lock, unlock, break."""
+"""The verb that locks: at once, or waiting in line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord.coordinator import Plan, Receipt, facts_of
-from gitcoord.errors import BadRequest, LockHeld, NotFound, NotHolder, Refused
+from gitcoord.coordinator import Receipt, facts_of
+from gitcoord.errors import BadRequest, LockHeld, Refused
 from gitcoord.model import MODES, Lock, Mode, Operation
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
 from gitcoord.runtime.waiting import Line
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.looking import conflict_views, has_to_let_pass, resolve, waiter_claims
+from gitcoord.service.unlocking import let_go, named
 from gitcoord.service.views import View, held_message, lock_view
-from gitcoord.state import State, claim_of
+from gitcoord.state import State
 from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -163,12 +164,8 @@ def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Sta
         if evidence is not None
     ]
     return operations + [
-        callers.operation("lock.expire", actor, now, locks=[_named(lock) for lock in over]) for over in expired.values()
+        callers.operation("lock.expire", actor, now, locks=[named(lock) for lock in over]) for over in expired.values()
     ]
-
-
-def _named(lock: Lock) -> dict[str, Any]:
-    return {name: lock[name] for name in ("path", "key", "kind", "session", "token", "grant")}
 
 
 def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp) -> LockHeld | None:
@@ -204,10 +201,6 @@ def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp)
     return None
 
 
-def _claims(desk: Desk, files: list[str], *, resource: bool) -> tuple[Claim, ...]:
-    return resolve(desk.access, files, resource=resource, fold_case=desk.access.state().fold_case)
-
-
 def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     """Lock what is asked for, waiting for it if asked to."""
     state = desk.access.state()
@@ -241,7 +234,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
 
     if request.wait_s is None:
         try:
-            return granted_view(attempt(None))
+            return _granted(desk, attempt(None), request, claims)
         except LockHeld as refusal:
             raise _challenged(desk, refusal, request.session, notices) from None
     if not 0 <= request.wait_s <= _LONGEST_WAIT_S:
@@ -249,7 +242,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     from gitcoord.service import signing, waits
 
     try:
-        return granted_view(attempt(None))
+        return _granted(desk, attempt(None), request, claims)
     except LockHeld as refusal:
         _challenged(desk, refusal, request.session, notices)
         actor = signing.present(desk, request.session, notices)
@@ -261,7 +254,14 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
         cancelled=request.cancelled,
         meanwhile=lambda refusal: _challenged(desk, refusal, request.session, notices),
     )
-    return granted_view(waiting.run(attempt))
+    return _granted(desk, waiting.run(attempt), request, claims)
+
+
+def _granted(desk: Desk, receipt: Receipt, request: Request, claims: tuple[Claim, ...]) -> View:
+    """Return the answer of a granted request; what the caller had lost there is its own again."""
+    view = granted_view(receipt)
+    let_go(desk, request.session, claims)
+    return view
 
 
 def _fresh_enough(asked: Stamp, now: Stamp) -> Stamp:
@@ -307,133 +307,3 @@ def granted_view(receipt: Receipt) -> View:
         "locks": views,
         "warnings": list(dict.fromkeys(warnings)),
     }
-
-
-# -- unlock
-
-
-class Unlocking(NamedTuple):
-    """What an unlock found to do."""
-
-    released: list[str]
-    not_held: list[str]
-
-
-def unlock(desk: Desk, files: list[str] | None, *, resource: bool, session: str | None, notices: list[str]) -> View:
-    """Release what the session holds of these, or (None) all that it holds."""
-    claims = None if files is None else _claims(desk, files, resource=resource)
-    found: list[Unlocking] = []
-    said: list[Actor] = []
-    receipt = desk.submit(release_plan(desk.callers, claims, session, found, said), notices, said)
-    done = found[0]
-    return {"ok": True, "released": done.released, "not_held": done.not_held, "revision": receipt.state.revision}
-
-
-def release_plan(
-    callers: Callers, claims: tuple[Claim, ...] | None, session: str | None, found: list[Unlocking], said: list[Actor]
-) -> Callable[[State, Stamp], list[Operation]]:
-    """Return the plan of an unlock request; None for the claims means all that the session holds.
-
-    Raises, when asked: NotHolder if others hold exactly what was named; NotFound if nothing named is locked.
-    """
-
-    def plan(state: State, now: Stamp) -> list[Operation]:
-        actor = callers.actor(state, session, now, None)
-        said[:] = [actor]
-        record = state.session(actor.session)
-        held = [] if record is None or claims is not None else list(state.locks_of(record))
-        mine = [claim_of(lock) for lock in held]
-        missing: list[Claim] = []
-        lost = set[str]() if record is None else {one["key"] for one in record.get("lost", [])}
-        for claim in claims or ():
-            is_mine = state.lock(claim, actor.session) is not None or locks.claim_record(claim)["key"] in lost
-            (mine if is_mine else missing).append(claim)
-        _check_missing(state, actor, mine, missing)
-        found[:] = [Unlocking([_path(c) for c in mine], [_path(c) for c in missing])]
-        if not mine:
-            return []
-        return [callers.operation("lock.release", actor, now, claims=[locks.claim_record(c) for c in mine])]
-
-    return plan
-
-
-def _path(claim: Claim) -> str:
-    return locks.claim_record(claim)["path"]
-
-
-def _check_missing(state: State, actor: Actor, mine: list[Claim], missing: list[Claim]) -> None:
-    for claim in missing:
-        others = [
-            k for k in state.overlapping(claim) if claim_of(k).parts == claim.parts and k["session"] != actor.session
-        ]
-        if others:
-            holder = others[0]["session"]
-            raise NotHolder(
-                f"{_path(claim)} is locked by {holder} since {others[0]['locked_at']}, not by {actor.session}",
-                next=f"ask {holder} to release it; breaking it needs a reason: gitcoord unlock --force -m REASON",
-                conflicts=conflict_views(state, (claim,), others),
-                released=[],
-                not_held=[_path(c) for c in missing],
-            )
-    if missing and not mine:
-        near = [k["path"] for claim in missing for k in state.overlapping(claim) if k["session"] == actor.session]
-        hint = f"; {actor.session} holds {', '.join(near[:5])}" if near else ""
-        raise NotFound(
-            f"{', '.join(_path(c) for c in missing[:5])}: not locked{hint}",
-            next="gitcoord locks --ours",
-            released=[],
-            not_held=[_path(c) for c in missing],
-        )
-
-
-# -- break
-
-
-def break_locks(
-    desk: Desk, files: list[str], reason: str, *, resource: bool, session: str | None, notices: list[str]
-) -> View:
-    """Break all that others hold on exactly these."""
-    if not reason.strip():
-        raise BadRequest("breaking a lock needs a reason", next="say why: -m REASON")
-    claims, said, before = _claims(desk, files, resource=resource), list[Actor](), list[State]()
-
-    def make(sign_on: SignOn | None) -> Plan:
-        plan = break_plan(desk.callers, claims, reason, session, sign_on, said)
-
-        def watched(state: State, now: Stamp) -> list[Operation]:
-            before[:] = [state]
-            return plan(state, now)
-
-        return watched
-
-    receipt = desk.submit_signed_on(make, session, notices, said)
-    found = facts_of(receipt, "lock.break")
-    broken: list[Lock] = [] if found is None else found[1]["broken"]
-    return {"ok": True, "broken": [lock_view(before[0], k) for k in broken], "revision": receipt.revisions[-1]}
-
-
-def break_plan(
-    callers: Callers,
-    claims: tuple[Claim, ...],
-    reason: str,
-    session: str | None,
-    sign_on: SignOn | None,
-    said: list[Actor],
-) -> Callable[[State, Stamp], list[Operation]]:
-    """Return the plan that breaks all that others hold on exactly these claims."""
-
-    def plan(state: State, now: Stamp) -> list[Operation]:
-        actor = callers.actor(state, session, now, sign_on)
-        said[:] = [actor]
-        named: list[dict[str, Any]] = []
-        for claim in claims:
-            over = [k for k in state.overlapping(claim) if k["session"] != actor.session]
-            exact = [k for k in over if claim_of(k).parts == claim.parts]
-            if not exact:
-                near = ", ".join(f"{k['path']} ({k['session']})" for k in over[:5])
-                hint = f"; what overlaps it: {near}" if near else ""
-                raise NotFound(f"nobody else has locked {_path(claim)}{hint}", next="gitcoord locks", broken=[])
-            named.extend(_named(lock) for lock in exact)
-        return [*actor.first, callers.operation("lock.break", actor, now, locks=named, reason=reason)]
-
-    return plan

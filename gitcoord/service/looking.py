@@ -13,7 +13,9 @@ from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from gitcoord.model import ClockReading, Lock, Lost, Mode, Session
+    from collections.abc import Iterable
+
+    from gitcoord.model import ClockReading, Lock, Lost, Mode
     from gitcoord.model_time import Stamp
     from gitcoord.paths import Claim
     from gitcoord.runtime.waiting import Waiter
@@ -86,8 +88,19 @@ class Look(NamedTuple):
         return not (self.held or self.lost or self.overdue)
 
 
-def look_at(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> Look:
-    """Return what a session meets where a claim is: the one place that says whether it may edit there."""
+def look_at(
+    callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp, lost: Iterable[Lost] = ()
+) -> Look:
+    """Return what a session meets where a claim is: the one place that says whether it may edit there.
+
+    Args:
+        callers: who asks.
+        state: the log's state.
+        claim: where.
+        me: the session's id; None is nobody, to whom every lock is another's.
+        now: what the clocks say.
+        lost: what the asker lost, beyond what its session's own record says.
+    """
     reading = clocks.reading(now)
     found = Look([], [], [], None)
     for lock in state.overlapping(claim):
@@ -107,12 +120,14 @@ def look_at(callers: Callers, state: State, claim: Claim, me: str | None, now: S
     if found.mine is not None:
         return found._replace(overdue=_is_overdue(state, found.mine, reading))
     own = None if me is None else state.session(me)
-    return found if own is None else found._replace(lost=_lost(own, claim))
+    return found._replace(lost=_lost([*([] if own is None else own.get("lost", [])), *lost], claim))
 
 
-def check_claim(callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp) -> View:
-    """Return whether a session may edit what a claim covers, and why."""
-    look = look_at(callers, state, claim, me, now)
+def check_claim(
+    callers: Callers, state: State, claim: Claim, me: str | None, now: Stamp, lost: Iterable[Lost] = ()
+) -> View:
+    """Return whether a session may edit what a claim covers, and why; takes what `look_at` takes."""
+    look = look_at(callers, state, claim, me, now, lost)
     conflicts = conflict_views(state, (claim,), look.held)
     warnings = [*look.over, *(f"{k['session']} means to work on {k['path']}" for k in look.beside)]
     if look.mine is not None and lock_standing(state, look.mine)[0] == "provisional":
@@ -141,9 +156,9 @@ def _why(state: State, look: Look, conflicts: list[View], reading: ClockReading)
     return f"locked by you as {mine['path']} ({how})"
 
 
-def _lost(session: Session, claim: Claim) -> Lost | None:
+def _lost(lost: Iterable[Lost], claim: Claim) -> Lost | None:
     """Return the lock that a session counted on, that covered a claim, and that was refused after all."""
-    for one in session.get("lost", []):
+    for one in lost:
         theirs = locks.claim_from({"path": one["path"], "key": one["key"], "kind": one["kind"]})
         if theirs.parts == claim.parts or (
             "resource" not in (theirs.kind, claim.kind) and paths.overlaps(theirs, claim)

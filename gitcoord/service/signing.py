@@ -213,6 +213,9 @@ def _resumption(desk: Desk, state: State, request: Request, made: SignOn) -> dic
 
 def sign_off(desk: Desk, session: str | None, notices: list[str]) -> View:
     """End a session and release all that it holds, in one commit."""
+    from gitcoord.service.unlocking import let_go
+
+    let_go(desk, session, None)
     said: list[Actor] = []
 
     def plan(state: State, now: Stamp) -> list[Operation]:

@@ -46,6 +46,7 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
         "session": next((view for view in views if view["session"] == me), None),
         "sessions": views,
         "locks": held,
+        "lost": _lost(desk, sessions),
         "lapsing": [v for v in held if v["expires_at"] and parse_time(v["expires_at"]) - now.at_ms <= _SOON_MS],
         "waiting": [
             {
@@ -61,6 +62,19 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
             *(w for record in sessions for w in _warnings(record, standing[record["session"]], now)),
         ],
     }
+
+
+def _lost(desk: Desk, sessions: list[Session]) -> list[View]:
+    """Return the locks that sessions counted on and were refused after all, and have neither let go nor got since."""
+    found = [(record["session"], one) for record in sessions for one in record.get("lost", [])]
+    if desk.access.shared is not None:
+        from gitcoord.runtime import displaced
+
+        found += [(each.session, one) for each in displaced.every(desk.access.runtime) for one in each.lost]
+    return [
+        {"session": session, "path": one["path"], "kind": one["kind"], "state": "lost", "why": one["why"]}
+        for session, one in found
+    ]
 
 
 def _remote(desk: Desk) -> View | None:

@@ -22,11 +22,13 @@ from gitcoord.errors import (
 )
 from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
+from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.door import may_repair, newest_good
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
+from gitcoord.sharing.losers import losers
 from gitcoord.sharing.sound import newest_sound
 from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
@@ -366,7 +368,7 @@ class Meeting:
             head = found if made is None else self._written(made)
             if head == found or self.push(head, found):
                 self.saw(head, began, self._event("adopted", tip, found, f"taken over as {head.hex()}"))
-                self.local.move(tip, head, f"adopted into the log of {self.shared.remote}")
+                self._move(tip, head, f"adopted into the log of {self.shared.remote}")
                 return
 
     # -- bringing together
@@ -384,8 +386,14 @@ class Meeting:
             if not self._carry(tip):
                 continue
             new = self.seen
-            if new is not None and self.local.move(tip, new, f"joined {self.shared.remote}"):
+            if new is not None and self._move(tip, new, f"joined {self.shared.remote}"):
                 return
+
+    def _move(self, old: bytes, new: bytes, message: str) -> bool:
+        """Move the local tip; who loses its place on the log by it finds a note first, for then nothing tells of it."""
+        for one in losers(self.local, old, new):
+            displaced.note(self._runtime, one)
+        return self.local.move(old, new, message)
 
     def _bring_back(self) -> None:
         """Carry to the remote what another program set this clone's ref away from, and that is nowhere now."""
