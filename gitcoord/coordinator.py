@@ -29,7 +29,7 @@ from gitcoord.store.entries import Object
 from gitcoord.store.repository import Repository
 from gitcoord.store.spool import Spool
 from gitcoord.transitions import Facts, advance
-from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.signing import Signer
@@ -122,6 +122,7 @@ class Coordinator(Log):
         self.objects.listen = self._listening(self.objects.listen)
         self._looked_at_alias = False
         self._led = self._tidied_at = 0
+        self._gathered = b""
         self._build_turn = Turn(f"{repository.runtime}/{files}build.lock")
         self._publish_turn = Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
 
@@ -159,10 +160,13 @@ class Coordinator(Log):
             f"{LOG_REF} moved under {_TRIES} attempts in a row", next="see what else writes it: git reflog refs/coord"
         )
 
-    def _build(self, plan: Plan) -> Built:
-        with self._build_turn as ordered:
+    def _build(self, plan: Plan, alone_on: bytes | None = None) -> Built:
+        """Decide and build: on the newest built commit, or on a published one and beside whatever else is built."""
+        self._gather_moved()
+        with self._build_turn as got:
+            ordered = got and alone_on is None
             now = self.clock.stamp()
-            tip = self.tip()
+            tip = self.tip() if alone_on is None else alone_on
             pending = self._chain_at(tip, now) if ordered else Pending(tip, (), ())
             base = pending.head
             state = self.state_at(base)
@@ -185,6 +189,16 @@ class Coordinator(Log):
             last = made[-1]
             receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
             return Built(receipt, chain.head, last[2], None, False, now, chain, alone=not ordered)
+
+    def _gather_moved(self) -> None:
+        """Bring here what the tip reaches where another program set it, for a store of the user's may lose it."""
+        tip = self.ref.read()
+        if tip is not None and tip != self._gathered:
+            from gitcoord import config
+            from gitcoord.store.gathering import gather_moved
+
+            gather_moved(self.repository, tip, config.environment())
+            self._gathered = tip
 
     @staticmethod
     def _next(work: State, operation: Operation) -> tuple[Facts, int, State]:
@@ -435,9 +449,3 @@ class Coordinator(Log):
             oid = batch.add(b"commit", self.signed(render.commit(tree, [], state.header), signer))
             self.objects.sync(batch.paths)
             return self._swap(None, oid, operation)
-
-
-def facts_of(receipt: Receipt, kind: str) -> tuple[Operation, dict[str, Any], int] | None:
-    """Return the last operation of a type in a receipt with its facts and revision."""
-    rows = list(zip(receipt.operations, receipt.facts, receipt.revisions, strict=True))
-    return next((row for row in reversed(rows) if row[0]["type"] == kind), None)

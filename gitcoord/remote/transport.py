@@ -25,7 +25,7 @@ from gitcoord.remote.answers import Push, git_words, judge_push, nothing_was_sen
 from gitcoord.remote.process import Ran, run
 from gitcoord.remote.urls import ConfiguredRemote, is_address, local_path, remote_at, remote_of, without_credentials
 from gitcoord.store.disk import read_whole, remove
-from gitcoord.store.gathering import Gathered, gather, has_here
+from gitcoord.store.gathering import Gathered, gather, gather_moved, has_here
 from gitcoord.store.repository import Repository
 from gitcoord.store.setup import prepare_runtime
 
@@ -222,6 +222,9 @@ class Transport:
         """Return commits whose history is in gitcoord's directory: the log here, and what was last seen there."""
         known: list[bytes] = []
         names = [DEFAULT_REF]
+        here = self._local(DEFAULT_REF)
+        if here is not None:
+            gather_moved(self._repository, here, config.environment())
         if not is_address(self.remote):
             names.append(f"refs/gitcoord/remotes/{self.remote}")
         for name in names:

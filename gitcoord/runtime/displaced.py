@@ -1,9 +1,9 @@
-"""What this clone's sessions lost together with their place on the log: for whoever asks under such an id next.
+"""What this clone's sessions lost without a word of it on the log: for whoever asks under such an id next.
 
 A session keeps its own record of what was refused to it, and its news, on the log. One whose record there is another
-clone's (two signed on under one id while they could not see each other), or is gone, has no such place. What is kept
-for it here is a file for each id, in the clone where it was at work: its news, which is told once, and the locks that
-it counted on, until it asks for them anew or lets them go.
+clone's (two signed on under one id while they could not see each other), or is gone, has no such place; nor has what
+was written here only, and could not stay. What is kept for it here is a file for each id, in the clone where it was at
+work: its news, which is told once, and the locks that it counted on, until it asks for them anew or lets them go.
 
 Losing the file loses the news, never a lock: what was refused is on the log, and `gitcoord sync` and the history tell.
 """
@@ -22,21 +22,23 @@ if TYPE_CHECKING:
     from gitcoord.model import Lost
 
 _FOLDER = "displaced"
-_INCARNATIONS_KEPT = 20
+_KEPT = 50
 _LOST_FIELDS = ("path", "key", "kind", "grant", "why")
 
 
 class Displaced(NamedTuple):
-    """What one incarnation lost.
+    """What one incarnation lost at once.
 
     Attributes:
-        session: its id, which is another's now, or nobody's.
+        id: which loss it is: what is kept already under an id is not kept again.
+        session: the session's id, which may be another's now, or nobody's.
         incarnation: the id of its sign-on.
         process: whether a process stood behind it.
         word: what is to be told; "" once it was.
         lost: the locks that it counted on.
     """
 
+    id: str
     session: str
     incarnation: str
     process: bool
@@ -45,14 +47,14 @@ class Displaced(NamedTuple):
 
 
 def note(runtime: str, one: Displaced) -> None:
-    """Keep what an incarnation lost; an incarnation that is known already is left as it is.
+    """Keep what an incarnation lost; what is known already is left as it is.
 
     Raises:
         StorageFault: the runtime directory cannot be written.
     """
     known = read(runtime, one.session)
-    if all(each.incarnation != one.incarnation for each in known):
-        _write(runtime, one.session, [*known, one][-_INCARNATIONS_KEPT:])
+    if all(each.id != one.id for each in known):
+        _write(runtime, one.session, [*known, one][-_KEPT:])
 
 
 def read(runtime: str, session: str) -> list[Displaced]:
@@ -69,7 +71,8 @@ def read(runtime: str, session: str) -> list[Displaced]:
 def _parsed(session: str, row: Any) -> Displaced | None:
     try:
         lost = tuple(cast("Lost", {name: str(one[name]) for name in _LOST_FIELDS}) for one in row["lost"])
-        return Displaced(session, str(row["incarnation"]), bool(row["process"]), str(row["word"]), lost)
+        incarnation, word = str(row["incarnation"]), str(row["word"])
+        return Displaced(str(row["id"]), session, incarnation, bool(row["process"]), word, lost)
     except (KeyError, TypeError):
         return None
 
@@ -89,11 +92,11 @@ def take_words(runtime: str, wanted: Collection[Displaced]) -> list[str]:
     """
     words: list[str] = []
     for session in dict.fromkeys(one.session for one in wanted):
-        told = {one.incarnation for one in wanted if one.session == session and one.word}
+        told = {one.id for one in wanted if one.session == session and one.word}
         if told:
             known = read(runtime, session)
-            words += [one.word for one in known if one.incarnation in told and one.word]
-            _write(runtime, session, [one._replace(word="") if one.incarnation in told else one for one in known])
+            words += [one.word for one in known if one.id in told and one.word]
+            _write(runtime, session, [one._replace(word="") if one.id in told else one for one in known])
     return words
 
 
@@ -110,11 +113,11 @@ def let_go(runtime: str, wanted: Collection[Displaced], places: Collection[tuple
     """
     gone: list[str] = []
     for session in dict.fromkeys(one.session for one in wanted if one.lost):
-        incarnations = {one.incarnation for one in wanted if one.session == session}
+        ids = {one.id for one in wanted if one.session == session}
         rows: list[Displaced] = []
         for one in read(runtime, session):
             left = one.lost
-            if one.incarnation in incarnations:
+            if one.id in ids:
                 left = tuple(
                     lock for lock in left if not (places is None or (lock["kind"] == "resource", lock["key"]) in places)
                 )

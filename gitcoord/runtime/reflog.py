@@ -7,6 +7,7 @@ gitcoord's own lines begin with `coord: `. A line of anything else is a fetch, a
 from __future__ import annotations
 
 _TAIL = 1 << 18
+_NEWEST = 1 << 13
 OWN = b"coord: "
 
 
@@ -28,14 +29,43 @@ def lost_tips(path: str, start: int) -> tuple[list[bytes], int]:
         return [], 0
     found: dict[bytes, None] = {}
     for line in text.split(b"\n"):
-        head, tab, message = line.partition(b"\t")
-        words = head.split(b" ", 2)
-        if not tab or message.startswith(OWN) or len(words) < 3:
-            continue
-        try:
-            old = bytes.fromhex(words[0].decode("ascii"))
-        except ValueError:
-            continue
-        if any(old):
+        old = _replaced(line)
+        if old is not None and any(old):
             found[old] = None
     return list(found), size
+
+
+def moved_from(path: str) -> bytes | None:
+    """Return the last tip that gitcoord itself set, where another program has moved the ref since; else None.
+
+    Where that program made the ref, it is a name of zeros.
+
+    Args:
+        path: the reflog.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - _NEWEST))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return None
+    found = None
+    for line in reversed(lines):
+        if line:
+            old = _replaced(line)
+            if old is None:
+                return found
+            found = old
+    return found
+
+
+def _replaced(line: bytes) -> bytes | None:
+    """Return what stood before a line of another program than gitcoord; None for its own, and for what is none."""
+    head, tab, message = line.partition(b"\t")
+    words = head.split(b" ", 2)
+    if not tab or message.startswith(OWN) or len(words) < 3:
+        return None
+    try:
+        return bytes.fromhex(words[0].decode("ascii"))
+    except ValueError:
+        return None

@@ -137,10 +137,22 @@ def write_contact(runtime: str, contact: Contact) -> None:
 
 
 class Flight(NamedTuple):
-    """A push whose end is not known, or under way: the commit, and what the remote's ref was to hold before it."""
+    """A push whose end is not known, or under way.
+
+    Attributes:
+        head: the commit.
+        expected: what the remote's ref was to hold before it.
+        others: commits that were pushed earlier over the same, and may land as well; of all of them one does at most.
+    """
 
     head: bytes
     expected: bytes | None
+    others: tuple[bytes, ...] = ()
+
+    @property
+    def heads(self) -> tuple[bytes, ...]:
+        """All commits that may land."""
+        return (self.head, *self.others)
 
 
 def read_flight(runtime: str) -> Flight | None:
@@ -148,7 +160,9 @@ def read_flight(runtime: str) -> Flight | None:
     found = _read(os.path.join(runtime, "flight"))
     try:
         return Flight(
-            bytes.fromhex(found["head"]), None if found["expected"] is None else bytes.fromhex(found["expected"])
+            bytes.fromhex(found["head"]),
+            None if found["expected"] is None else bytes.fromhex(found["expected"]),
+            tuple(bytes.fromhex(head) for head in found.get("others", [])),
         )
     except (ValueError, TypeError, KeyError):
         return None
@@ -163,7 +177,8 @@ def write_flight(runtime: str, flight: Flight | None) -> None:
     path = os.path.join(runtime, "flight")
     if flight is not None:
         expected = None if flight.expected is None else flight.expected.hex()
-        write_whole(path, _dump({"head": flight.head.hex(), "expected": expected}))
+        others = [head.hex() for head in flight.others]
+        write_whole(path, _dump({"head": flight.head.hex(), "expected": expected, "others": others}))
         return
     try:
         os.unlink(path)

@@ -17,7 +17,7 @@ from gitcoord.state import State
 from gitcoord.transitions import clocks
 
 
-def challenge(desk: Desk, holders: list[str], session: str | None, notices: list[str]) -> str:
+def challenge(desk: Desk, holders: list[str], session: str | None, notices: list[str], *, offline: bool = False) -> str:
     """Challenge those of these sessions that are of another machine and seem to be over.
 
     Args:
@@ -25,6 +25,7 @@ def challenge(desk: Desk, holders: list[str], session: str | None, notices: list
         holders: session ids.
         session: as whom the caller acts.
         notices: takes the news.
+        offline: in a clone that shares: write it here only.
 
     Returns:
         what to tell the caller: whose answer is awaited, and when to come back; empty where there is nothing to await.
@@ -37,8 +38,8 @@ def challenge(desk: Desk, holders: list[str], session: str | None, notices: list
     if fresh:
         from gitcoord.service import signing
 
-        actor = signing.present(desk, session, notices)
-        desk.submit(lambda state, now: _operations(desk, state, now, actor, fresh), notices, [actor])
+        actor = signing.present(desk, session, notices, offline=offline)
+        desk.submit(lambda state, now: _operations(desk, state, now, actor, fresh), notices, [actor], offline=offline)
         state, now = desk.access.state(), desk.access.now()
     reading = clocks.reading(now)
     left = [
@@ -73,10 +74,10 @@ def _operations(desk: Desk, state: State, now: Stamp, actor: Actor, fresh: list[
 
 
 def with_challenge(
-    desk: Desk, refusal: Refused, holders: list[str], session: str | None, notices: list[str]
+    desk: Desk, refusal: Refused, holders: list[str], session: str | None, notices: list[str], *, offline: bool = False
 ) -> Refused:
     """Return the refusal, with when to come back where its holders are challenged."""
-    awaited = challenge(desk, holders, session, notices)
+    awaited = challenge(desk, holders, session, notices, offline=offline)
     if awaited:
         refusal.next = f"{awaited} (gitcoord lock --wait waits); or {refusal.next}"
     return refusal

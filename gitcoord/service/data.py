@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from gitcoord import canonical, names
-from gitcoord.coordinator import Plan, facts_of
+from gitcoord.coordinator import Plan
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
 from gitcoord.service import credentials
 from gitcoord.service.callers import Actor, SignOn
+from gitcoord.service.receipts import facts_of
 from gitcoord.service.views import View
 from gitcoord.state import State
 from gitcoord.transitions.data import contents

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord.coordinator import Receipt, facts_of
+from gitcoord.coordinator import Receipt
 from gitcoord.errors import BadRequest, LockHeld, Refused
 from gitcoord.model import MODES, Lock, Mode, Operation
 from gitcoord.model_time import Stamp, format_time
@@ -12,6 +12,7 @@ from gitcoord.paths import Claim
 from gitcoord.runtime.waiting import Line
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.looking import conflict_views, has_to_let_pass, resolve, waiter_claims
+from gitcoord.service.receipts import facts_of
 from gitcoord.service.unlocking import let_go, named
 from gitcoord.service.views import View, held_message, lock_view
 from gitcoord.state import State
@@ -236,7 +237,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
         try:
             return _granted(desk, attempt(None), request, claims)
         except LockHeld as refusal:
-            raise _challenged(desk, refusal, request.session, notices) from None
+            raise _challenged(desk, refusal, request, notices) from None
     if not 0 <= request.wait_s <= _LONGEST_WAIT_S:
         raise BadRequest(f"a wait of {request.wait_s} s is none", next=f"give 0 to {_LONGEST_WAIT_S} seconds")
     from gitcoord.service import signing, waits
@@ -244,15 +245,15 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     try:
         return _granted(desk, attempt(None), request, claims)
     except LockHeld as refusal:
-        _challenged(desk, refusal, request.session, notices)
-        actor = signing.present(desk, request.session, notices)
+        _challenged(desk, refusal, request, notices)
+        actor = signing.present(desk, request.session, notices, offline=request.offline)
     waiting = waits.Waiting(
         desk.access,
         actor,
         wish,
         request.wait_s,
         cancelled=request.cancelled,
-        meanwhile=lambda refusal: _challenged(desk, refusal, request.session, notices),
+        meanwhile=lambda refusal: _challenged(desk, refusal, request, notices),
     )
     return _granted(desk, waiting.run(attempt), request, claims)
 
@@ -271,7 +272,7 @@ def _fresh_enough(asked: Stamp, now: Stamp) -> Stamp:
     return now._replace(at_ms=now.at_ms - _LOOK_EVERY_MS, uptime_ms=now.uptime_ms - _LOOK_EVERY_MS)
 
 
-def _challenged(desk: Desk, refusal: LockHeld, session: str | None, notices: list[str]) -> Refused:
+def _challenged(desk: Desk, refusal: LockHeld, request: Request, notices: list[str]) -> Refused:
     """Challenge the holders of other machines that seem to be gone."""
     holders = sorted({lock["session"] for lock in refusal.facts.get("held", [])})
     here = desk.access.now().machine
@@ -281,7 +282,7 @@ def _challenged(desk: Desk, refusal: LockHeld, session: str | None, notices: lis
         return refusal
     from gitcoord.service import challenges
 
-    return challenges.with_challenge(desk, refusal, holders, session, notices)
+    return challenges.with_challenge(desk, refusal, holders, request.session, notices, offline=request.offline)
 
 
 def granted_view(receipt: Receipt) -> View:

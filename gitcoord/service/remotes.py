@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord import config, merge
-from gitcoord.errors import IntegrityFault, NotShared, RemoteFault, RemoteRejected
+from gitcoord.errors import IntegrityFault, NotShared, RemoteFault, RemoteRejected, RemoteUnknown
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp, parse_time
 from gitcoord.remote.transport import Transport
@@ -230,7 +230,12 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
     before, tip = read_contact(access.runtime), access.log.tip()
     if adopt:
         sharer.adopt()
-    sharer.meet()
+    try:
+        sharer.meet()
+    except RemoteRejected as error:
+        raise _still_open(error) if sharer.meeting.flights.is_open() else error from None
+    if sharer.meeting.flights.is_open():
+        _decide(desk, sharer, notices)
     after = read_contact(access.runtime)
     desk.collect_news(notices)
     events = _new_events(before, after)
@@ -243,6 +248,36 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
         "mirrors": _mirrored(access),
         **standing(access),
     }
+
+
+def _decide(desk: Desk, sharer: Sharer, notices: list[str]) -> None:
+    """Publish something harmless, since the remote turns a push away whose answer was lost and that may land yet.
+
+    Of the two the remote takes one. A renewal of the caller's lease does no harm; who has no session has nothing to
+    publish that nobody asked for.
+
+    Raises:
+        RemoteUnknown: it is as open as before.
+    """
+    from gitcoord.service import signing
+
+    if desk.callers.standing_actor(desk.access.state(), None, desk.access.now()) is not None:
+        signing.renew(desk, None, None, notices)
+        try:
+            sharer.publish()
+            sharer.meet()
+        except RemoteRejected as error:
+            raise _still_open(error) from None
+    if sharer.meeting.flights.is_open():
+        raise _still_open(None)
+
+
+def _still_open(said: RemoteRejected | None) -> RemoteUnknown:
+    return RemoteUnknown(
+        "how an earlier push ended is not known: it may land yet, though by now the remote turns the same one away"
+        + ("" if said is None else f", and others too: {said.message}"),
+        next="any other change that the remote takes decides it, such as: gitcoord session start",
+    )
 
 
 def _mirrored(access: Access) -> list[View]:
@@ -335,7 +370,8 @@ def published(access: Access) -> list[str]:
         return []
     failed = contact.failed
     if failed is not None and _age_s(access, failed) < _RETRY_S:
-        return [f"kept here until the remote is reached again: {failed.get('message')}"]
+        when = "takes it" if failed.get("code") == RemoteRejected.code else "is reached again"
+        return [f"kept here until the remote {when}: {failed.get('message')}"]
     try:
         sharer.publish()
     except (RemoteFault, IntegrityFault) as error:
@@ -364,11 +400,12 @@ def follow(access: Access) -> float:
         return _IDLE_S if access.shared is None else _LOOK_EVERY_S
     contact = read_contact(access.runtime)
     every_s = _seconds(access, "gitcoord.interval", _FOLLOW_S)
-    failed = contact.failed
-    if failed is not None and _age_s(access, failed) < max(every_s, _RETRY_S):
+    lately = contact.failed is not None and _age_s(access, contact.failed) < max(every_s, _RETRY_S)
+    turned_away = contact.failed is not None and contact.failed.get("code") == RemoteRejected.code
+    if lately and not turned_away:
         return _LOOK_EVERY_S
     sharer = access.sharer
-    waits = contact.tip != access.log.tip()
+    waits = contact.tip != access.log.tip() and not lately
     due = contact.reached is None or _age_s(access, contact.reached) >= every_s
     if sharer is not None and (waits or due):
         sharer.meet()

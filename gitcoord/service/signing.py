@@ -244,7 +244,7 @@ def renew(desk: Desk, session: str | None, lease_s: int | None, notices: list[st
     }
 
 
-def present(desk: Desk, session: str | None, notices: list[str]) -> Actor:
+def present(desk: Desk, session: str | None, notices: list[str], *, offline: bool = False) -> Actor:
     """Return as whom the caller acts, signing on now where that is still to be done."""
     said: list[Actor] = []
 
@@ -256,7 +256,7 @@ def present(desk: Desk, session: str | None, notices: list[str]) -> Actor:
 
         return plan
 
-    desk.submit_signed_on(make, session, notices, said)
+    desk.submit_signed_on(make, session, notices, said, offline=offline)
     return said[0]._replace(first=[])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord.coordinator import Plan, facts_of
+from gitcoord.coordinator import Plan
 from gitcoord.errors import BadRequest, NotFound, NotHolder, Refused
 from gitcoord.model import Lock, Operation
 from gitcoord.model_time import Stamp
 from gitcoord.paths import Claim
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.looking import conflict_views, resolve
+from gitcoord.service.receipts import facts_of
 from gitcoord.service.views import View, lock_view
 from gitcoord.state import State, claim_of
 from gitcoord.transitions import locks, sessions

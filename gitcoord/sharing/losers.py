@@ -59,7 +59,8 @@ def losers(log: Coordinator, before: bytes, after: bytes) -> Iterator[Displaced]
         how = _how_refused(start) if start is not None else _how_ended(log, came, here, was, record)
         if how:
             word = how + _with_it(own, "with it" if start is not None else "refused after all")
-            yield Displaced(record["session"], incarnation, record["process"], word, tuple(_lost(was, record, own)))
+            lost = tuple(_lost(was, record, own))
+            yield Displaced(incarnation, record["session"], incarnation, record["process"], word, lost)
 
 
 class _Here:

@@ -16,28 +16,32 @@ from gitcoord.errors import (
     IntegrityFault,
     RemoteDamaged,
     RemoteFault,
+    RemoteRejected,
     RemoteUnknown,
     RemoteUnreachable,
     UnrelatedLogs,
+    UnsupportedFormat,
 )
 from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
-from gitcoord.runtime.shared import Contact, Flight, Shared
+from gitcoord.runtime.shared import Contact, Shared
 from gitcoord.sharing.door import may_repair, newest_good
+from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.losers import losers
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, unrelated
-from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
+from gitcoord.sharing.waiting import Waiting
+from gitcoord.sharing.words import MovedError, damaged, event, no_log, unrelated
+from gitcoord.store.siderefs import INCOMING, KEPT, write_side_ref
 from gitcoord.values import Any
 
 _ROUNDS = 50
+# Of so much of the reflog it costs less to read it again than to note that it was read.
+_REFLOG_READ_AGAIN = 1 << 15
 _REPEATS = 5
-_UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
-_UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
 
 
 class Meeting:
@@ -58,91 +62,36 @@ class Meeting:
         self.shared = shared
         self.transport = transport
         self.restores = restores
+        self.flights = Flights(local, shared, transport)
+        self.waiting = Waiting(self.flights, self._move)
         self._repository = local.repository
         self._runtime = local.repository.runtime
-
-    # -- what was seen
 
     @property
     def contact(self) -> Contact:
         """What was seen of the remote so far."""
-        return notes.read_contact(self._runtime)
+        return self.flights.contact
 
     @property
     def seen(self) -> bytes | None:
         """The tip that the remote's log was last seen to have."""
-        return self.contact.tip
+        return self.flights.seen
 
     def saw(self, tip: bytes | None, began: Stamp, *events: dict[str, Any]) -> None:
-        """Write down what a look at the remote found that began at a time, and what was not in order."""
-        before = self.contact
-        after = before._replace(tip=tip, reached=notes.moment(began), failed=None)
-        for one in events:
-            after = after.with_event(one)
-        notes.write_contact(self._runtime, after)
-        if tip is not None and tip != before.tip:
-            write_side_ref(self._repository, f"{SEEN}/{self.shared.label}", tip)
-
-    def _failed(self, error: RemoteFault, began: Stamp) -> RemoteFault:
-        """Note that a try failed, for those who wait behind it, and return the error with the way out."""
-        way_out = _UNKNOWN if isinstance(error, RemoteUnknown) else _UNREACHABLE
-        said = type(error)(error.message, next="; ".join(filter(None, (way_out, error.next))), **error.facts)
-        failed = {**notes.moment(began), **said.to_dict()}
-        notes.write_contact(self._runtime, self.contact._replace(failed=failed))
-        return said
-
-    # -- pushing
+        """Write down what a look at the remote found; see `Flights.saw`."""
+        self.flights.saw(tip, began, *events)
 
     def push(self, head: bytes, expected: bytes | None, *, drops: bool = False) -> bool:
-        """Let the remote's log end with a commit, if it ends with what is expected; False where it does not.
+        """Let the remote's log end with a commit, if it ends with what is expected; see `Flights.push`."""
+        return self.flights.push(head, expected, drops=drops)
 
-        On success `seen` is the commit.
-
-        Args:
-            head: the commit.
-            expected: what the remote's log ends with.
-            drops: what is expected is no commit of the log, and goes.
-
-        Raises:
-            RemoteUnreachable: nothing was sent.
-            RemoteRejected: the remote does not take it.
-            RemoteUnknown: its end is not known; `settle` finds out.
-        """
-        if expected is not None and not drops and not is_behind(self.local, head, expected):
-            msg = f"{head.hex()} does not have {expected.hex()} behind it, and would throw it away"
-            raise AssertionError(msg)
-        notes.write_flight(self._runtime, Flight(head, expected))
-        try:
-            taken = self._fly(Flight(head, expected))
-        except RemoteUnknown:
-            write_side_ref(self._repository, f"{PENDING}/{head.hex()}", head)
-            raise
-        except RemoteFault:
-            notes.write_flight(self._runtime, None)
-            raise
-        notes.write_flight(self._runtime, None)
-        return taken
-
-    def _fly(self, flight: Flight) -> bool:
-        began = self.local.clock.stamp()
-        try:
-            said = self.transport.push(flight.head, flight.expected)
-        except RemoteFault as error:
-            raise self._failed(error, began) from None
-        if said.outcome == "unknown":
-            unknown = answer_lost(self.shared, said.reason)
-            raise self._failed(unknown, began)
-        if said.outcome == "rejected":
-            raise not_taken(self.shared, said.reason)
-        if said.outcome == "taken":
-            self.saw(flight.head, began)
-        return said.outcome == "taken"
+    # -- finding out
 
     def settle(self) -> None:
         """Find out how a push ended whose answer was lost, and go on from there.
 
-        Only the identical commit is pushed again, and only while the remote still holds what was expected: a push
-        that was cut off can land later, and then no other may have been made in its place.
+        Where the remote turns the same push away by now, its end stays open (`Flights.is_open`), and whatever is pushed
+        next decides it.
 
         Raises:
             RemoteUnknown: that cannot be found out now.
@@ -152,26 +101,17 @@ class Meeting:
             return
         began = self.local.clock.stamp()
         try:
-            self._take_in(self._end_of(flight), began)
+            landing = self.flights.landing(flight)
+            if landing is None:
+                return
+            self._take_in(landing.tip, began)
         except RemoteUnknown:
             raise
         except RemoteFault as error:
             unknown = RemoteUnknown(f"how an earlier push ended is not known: {error.message}")
-            raise self._failed(unknown, began) from None
-        drop_side_ref(self._repository, f"{PENDING}/{flight.head.hex()}")
-        notes.write_flight(self._runtime, None)
+            raise self.flights.failed(unknown, began) from None
+        self.flights.close(flight)
         self.join()
-
-    def _end_of(self, flight: Flight) -> bytes | None:
-        """Return the tip that the remote has once the push is certain to have ended, one way or the other."""
-        for _ in range(_REPEATS):
-            found = self.transport.look()
-            if found != flight.expected or found == flight.head:
-                return found
-            # One that is rejected now says nothing of the other: that may have passed, and land yet.
-            if self._fly(flight):
-                return flight.head
-        raise RemoteUnreachable(f"{self.shared.remote} lets nobody write {self.shared.ref} just now")
 
     # -- fetching
 
@@ -188,7 +128,7 @@ class Meeting:
             found = self.transport.look()
             self._take_in(found, began)
         except RemoteUnreachable as error:
-            raise self._failed(error, began) from None
+            raise self.flights.failed(error, began) from None
         self.join()
 
     def catch_up(self) -> None:
@@ -197,7 +137,7 @@ class Meeting:
         try:
             self._take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
         except RemoteUnreachable as error:
-            raise self._failed(error, began) from None
+            raise self.flights.failed(error, began) from None
         self.join()
 
     @property
@@ -261,7 +201,12 @@ class Meeting:
             RemoteDamaged: it cannot be, and is not to be put right.
             UnsupportedFormat: a later version of gitcoord wrote it.
         """
-        good, fault = newest_good(self.local, found, before)
+        try:
+            good, fault = newest_good(self.local, found, before)
+        except UnsupportedFormat as later:
+            if before is not None:
+                self._leave("newer_format", before, found, began, f"not taken in: {later.message}")
+            raise
         if fault is None:
             return found
         good = before if good is None else good
@@ -383,7 +328,13 @@ class Meeting:
             tip, seen = self.local.tip(), self.seen
             if seen is None or tip == seen or has_first_parent(self.local, tip, seen):
                 return
-            if not self._carry(tip):
+            try:
+                if self.waiting.refusal(tip) is None and not self._carry(tip):
+                    continue
+            except RemoteRejected as said:
+                self.waiting.is_refused(tip, said)
+            if self.waiting.refusal(tip) is not None:
+                self.waiting.lay_anew(tip)
                 continue
             new = self.seen
             if new is not None and self._move(tip, new, f"joined {self.shared.remote}"):
@@ -399,7 +350,7 @@ class Meeting:
         """Carry to the remote what another program set this clone's ref away from, and that is nowhere now."""
         contact = self.contact
         found, size = lost_tips(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.local)
-        if size == contact.local:
+        if not found and 0 <= size - contact.local < _REFLOG_READ_AGAIN:
             return
         for tip in found:
             for _ in range(_ROUNDS):
@@ -454,6 +405,7 @@ class Meeting:
             RemoteFault: the remote was not reached, does not take it, or an answer was lost.
         """
         self.settle()
+        began = self.local.clock.stamp()
         for _ in range(_ROUNDS):
             tip, seen = self.local.tip(), self.seen
             if tip == seen:
@@ -461,6 +413,12 @@ class Meeting:
             if seen is not None and not has_first_parent(self.local, tip, seen):
                 self.join()
                 continue
-            if self.push(tip, seen):
-                return
+            try:
+                if self.push(tip, seen):
+                    return
+            except RemoteRejected as said:
+                self.waiting.is_refused(tip, said)
+                if not self.waiting.sift(tip):
+                    raise self.flights.failed(said, began) from None
+                continue
             self.catch_up()

@@ -33,6 +33,7 @@ from gitcoord.model_time import Stamp
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
+from gitcoord.sharing.words import not_known
 from gitcoord.state import State
 from gitcoord.transitions import clocks
 
@@ -42,8 +43,7 @@ _FILES = "candidate-"
 _IN_LINE_S = 120.0
 _BELIEVED_MS = 60_000  # a push takes longer than a disk
 _BEHIND_PUSH_S = 0.5
-_BACKOFF_S = 0.02
-_LONGEST_BACKOFF_S = 0.4
+_LONGEST_BACKOFF_S = 1.0
 
 _AGREED = frozenset(
     {
@@ -59,6 +59,32 @@ _OWN_AFFAIRS = (NotHolder, NotFound, SessionEnded, UnknownSession)
 
 class _NeedsAgreementError(Exception):
     """A plan wants what only the remote can grant."""
+
+
+class _LostRaceError(Exception):
+    """Another clone was quicker: what it pushed has to be fetched.
+
+    Attributes:
+        expected: what the remote was believed to have.
+    """
+
+    def __init__(self, expected: bytes | None) -> None:
+        """Take the tip."""
+        super().__init__("another clone was quicker")
+        self.expected = expected
+
+
+class _TogetherError(Exception):
+    """The remote turned away a push that carried more than one request: whose fault it is has to be found out.
+
+    Attributes:
+        said: its words.
+    """
+
+    def __init__(self, said: RemoteRejected) -> None:
+        """Take its words."""
+        super().__init__(said.message)
+        self.said = said
 
 
 def needs_agreement(operation: Operation, agreed: State, now: Stamp) -> bool:
@@ -100,6 +126,7 @@ class Sharer(Coordinator):
         )
         self.local = local
         self.meeting = meeting
+        self._push_s = 0.0
         self._queue = f"{local.repository.runtime}/{_FILES}publish.lock"
 
     # -- what was agreed
@@ -134,7 +161,9 @@ class Sharer(Coordinator):
             return self.local.submit(self._without_agreement(plan))
         except (_NeedsAgreementError, Refused):
             pass
-        return self._confirm(plan, began)
+        receipt = self._confirm(plan, began)
+        self._tidy()
+        return receipt
 
     def _without_agreement(self, plan: Plan) -> Plan:
         def guarded(state: State, now: Stamp) -> list[Operation]:
@@ -153,24 +182,21 @@ class Sharer(Coordinator):
             turn.release()
 
     def _confirm(self, plan: Plan, began: Stamp) -> Receipt:
-        stuck, pause_s = 0, _BACKOFF_S
+        stuck = races = 0
+        turned_away = self.meeting.waiting.refusal(self.tip())
         for _ in range(_TRIES):
-            try:
-                built = self._build(plan)
-            except ChainFullError as full:
-                self._publish(full.built)
-                continue
-            if built.refusal is not None or not built.receipt.operations:
-                if not self._is_last_word(built.refusal, began):
-                    continue
-                if built.refusal is not None:
-                    self._refuse(plan, built)
-                elif built.published or self._publish(built):
-                    return built.receipt
-                continue
             seen = self.meeting.seen
-            if self._publish(built):
-                return built.receipt
+            try:
+                receipt = self._attempt(plan, began, turned_away)
+            except _TogetherError as together:
+                turned_away = together.said
+                continue
+            except _LostRaceError as race:
+                self._run_after(race, races)
+                races += 1
+                receipt = None
+            if receipt is not None:
+                return receipt
             stuck = stuck + 1 if self.meeting.seen == seen else 0
             if stuck >= _STUCK:
                 raise RemoteRejected(
@@ -178,9 +204,51 @@ class Sharer(Coordinator):
                     "and it did not",
                     next="gitcoord sync",
                 )
-            time.sleep(pause_s * os.urandom(1)[0] / 255)  # spreads those who ask again
-            pause_s = min(2 * pause_s, _LONGEST_BACKOFF_S)
         raise Contention(f"others were quicker {_TRIES} times in a row", next="try again")
+
+    def _run_after(self, race: _LostRaceError, lost_before: int) -> None:
+        """Fetch what another clone was quicker with, the later the more often that was so.
+
+        Between the fetch and the next push nothing is waited for: only what lies between the two can be overtaken. How
+        long is measured by what a push takes here, and is another for each who waits.
+        """
+        if lost_before:
+            longest_s = min(self._push_s * 2 ** (lost_before - 1), _LONGEST_BACKOFF_S)
+            time.sleep(longest_s * os.urandom(1)[0] / 255)
+        with self._publish_turn as ordered:
+            self._check_turn(self.clock.stamp(), ordered=ordered)
+            if self.meeting.seen == race.expected:
+                self.meeting.catch_up()
+
+    def _attempt(self, plan: Plan, began: Stamp, turned_away: RemoteRejected | None) -> Receipt | None:
+        """Decide, and bring it to the remote; None where that has to be done again.
+
+        Args:
+            plan: the plan.
+            began: when it was asked for.
+            turned_away: what the remote said to a push that carried it with others'; then it is tried alone, on nothing
+                but what is there.
+
+        Raises:
+            _TogetherError: the remote turned it away together with others'.
+            CoordError: as `submit` has it.
+        """
+        alone_on = self.meeting.seen if turned_away is not None else None
+        try:
+            built = self._build(plan, alone_on)
+        except ChainFullError as full:
+            self._publish(full.built)
+            return None
+        if turned_away is not None and isinstance(built.refusal, _OWN_AFFAIRS):
+            raise turned_away  # it rests on what waits here: its session, its lock
+        if built.refusal is None and built.receipt.operations:
+            return built.receipt if self._publish(built) else None
+        if not self._is_last_word(built.refusal, began):
+            return None
+        if built.refusal is not None:
+            self._refuse(plan, built)
+            return None
+        return built.receipt if built.published or self._publish(built) else None
 
     def _is_last_word(self, refusal: Refused | None, began: Stamp) -> bool:
         """Tell whether a refusal rests on a look at the remote since it was asked for; if not, look.
@@ -234,8 +302,8 @@ class Sharer(Coordinator):
         contact = self.meeting.contact
         if contact.failed is not None and contact.failed_since(began):
             code, message, hint = (str(contact.failed.get(name, "")) for name in ("code", "message", "next"))
-            kind = next((k for k in (RemoteUnknown, RemoteRejected) if k.code == code), RemoteUnreachable)
-            raise kind(message, next=hint)
+            if code != RemoteRejected.code:  # what was turned away says nothing of anything else
+                raise (RemoteUnknown if code == RemoteUnknown.code else RemoteUnreachable)(message, next=hint)
 
     def _publish(self, built: Built) -> bool:
         """Let the remote's log, and then the local ref, reach a built commit. False: they never will.
@@ -257,36 +325,56 @@ class Sharer(Coordinator):
                 return self._brought(built)
             except RemoteUnknown:
                 raise
-            except CoordError:
+            except (CoordError, _TogetherError, _LostRaceError):
                 self._drop_pending()  # what is answered with a failure does not happen afterwards
                 raise
 
     def _brought(self, built: Built) -> bool:
-        """Push the chain that a built commit is part of, unless it is seen there; False where it never will be."""
+        """Push the chain that a built commit is part of, unless it is seen there; False where it never will be.
+
+        Raises:
+            _TogetherError: the remote turned the chain away, and there is more in it than this.
+            RemoteFault: as `_publish` has it.
+        """
         self.meeting.settle()
         if self._is_seen(built):
             return True
         seen = self.meeting.seen
         if seen is not None and not has_first_parent(self, self.tip(), seen):
             self.meeting.join()
-        chain = self._chain_with(built.target, self.tip())
+        if built.alone and built.chain is not None:
+            chain = built.chain.after(self.meeting.seen or self.tip())
+        else:
+            chain = self._chain_with(built.target, self.tip())
         if chain is None or built.target not in chain.commits:
             return False
         if not self._settle(chain):
             self._drop_pending()
             return False
-        return self._push(chain.head)
+        try:
+            return self._push(chain.head)
+        except RemoteRejected as said:
+            if self.meeting.flights.may_land(built.target):
+                raise not_known(said) from None
+            carried = len(chain.commits) > len(built.receipt.operations) or chain.base != self.meeting.seen
+            if carried and self.meeting.seen is not None:
+                raise _TogetherError(said) from None
+            raise
 
     def _push(self, head: bytes) -> bool:
+        expected, began = self.meeting.seen, time.monotonic()
         try:
-            taken = self.meeting.push(head, self.meeting.seen)
+            taken = self.meeting.push(head, expected)
         except RemoteUnknown:
             self.meeting.settle()  # at once: most answers that are lost can be found
+            if self.meeting.flights.is_open():
+                raise
             taken = self.meeting.seen is not None and has_first_parent(self, self.meeting.seen, head)
+        self._push_s = time.monotonic() - began
         if not taken:
             self._drop_pending()
-            self.meeting.catch_up()
-            return False
+            raise _LostRaceError(expected)
+        self._led += 1
         try:
             self.meeting.join()
         except CoordError:

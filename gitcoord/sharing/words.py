@@ -68,6 +68,14 @@ def answer_lost(shared: Shared, reason: str) -> RemoteUnknown:
     )
 
 
+def not_known(said: RemoteRejected) -> RemoteUnknown:
+    """Return what is said of a push that may have passed before the remote began to turn it away."""
+    return RemoteUnknown(
+        f"an earlier push of it may land yet, though by now: {said.message}",
+        next="any other change that the remote takes decides it, and gitcoord sync tells which way",
+    )
+
+
 def not_taken(shared: Shared, reason: str) -> RemoteRejected:
     """Return what is said of a push that the remote does not take."""
     return RemoteRejected(

@@ -76,6 +76,25 @@ def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env:
     return Gathered(len(wanting), ())
 
 
+def gather_moved(repo: Repository, tip: bytes, env: Mapping[str, str]) -> bool:
+    """Gather what a tip of the log reaches where another program set the ref to it, and say whether one did.
+
+    A plain `git fetch` does. That the tip itself is here says nothing then: whoever reads an object that is only
+    elsewhere puts that one here, and not what lies behind it.
+
+    Raises:
+        StorageFault: as `gather` has it.
+    """
+    from gitcoord.runtime.reflog import moved_from
+
+    before = moved_from(f"{repo.common_dir}/logs/refs/gitcoord/main")
+    if before is None:
+        return False
+    known = [before] if any(before) and before != tip and has_here(repo, before) else []
+    gather(repo, [tip], known, env)
+    return True
+
+
 def has_here(repo: Repository, oid: bytes) -> bool:
     """Tell whether gitcoord's own directory has an object."""
     return not lacking(f"{repo.runtime}/objects", [oid.hex()], repo.object_format)

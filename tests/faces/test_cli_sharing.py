@@ -265,3 +265,17 @@ def test_watching_prints_what_comes_and_ends_well_when_interrupted(team: Team) -
             watching.kill()
     assert (watching.returncode, out) == (0, b"")
     assert b"Traceback" not in err
+
+
+def test_status_tells_how_far_behind_this_clone_is(team: Team) -> None:
+    one, two = team.sharing("one"), team.sharing("two")
+    done(run(two, "lock", "mine", "--offline"))
+    for path in ("a", "b"):
+        done(run(one, "lock", path, "--session", "other"))
+    git(two, "config", "remote.origin.pushurl", f"{team.hub}.nowhere")
+    done(run(two, "sync"), NOT_CONFIRMED)
+    remote = done(run(two, "status", "--json")).json["remote"]
+    assert remote["behind"] > 0
+    fields = done(run(two, "status")).out.splitlines()
+    (row,) = [line.split("\t") for line in fields if line.startswith("remote\t")]
+    assert row[1:4] == ["origin", str(remote["ahead"]), str(remote["behind"])]

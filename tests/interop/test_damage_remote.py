@@ -317,6 +317,12 @@ def test_what_a_later_version_wrote_is_no_damage_and_not_built_upon(pair: Pair) 
     assert "upgrade" in answer["error"]["next"]
     assert (pair.team.tip(), tip(pair.two)) == (later, pair.seen)
     assert pair.held(pair.bob) == {"x": "ada@one", "y": "bob@two"}
+    for _ in range(2):
+        assert code(pair.bob.sync()) == "unsupported_format"
+    (event,) = pair.bob.status()["remote"]["events"]
+    assert (event["event"], event["found"]) == ("newer_format", later)
+    assert "not taken in" in event["done"]
+    assert "remote_event" in findings(pair.two)
 
 
 def test_a_fresh_clone_joins_the_last_good_commit_under_a_bad_one(pair: Pair) -> None:

@@ -138,7 +138,8 @@ def test_a_push_that_lands_late_is_not_called_failed_because_the_same_one_is_rej
     # The first push is held up behind its judgement; those that come meanwhile are turned away.
     clones.hook("update", f'there=$(git rev-parse --absolute-git-dir)\n[ -e "$there/waits" ] && exit 1\n{HELD_UP}')
     refused_by(hasty(clones).lock_files(["a"], reason="late"), "remote_unknown")
-    refused_by(desk.lock_files(["b"], reason="behind it"), "remote_unknown")
+    refused_by(desk.lock_files(["b"], reason="behind it"), "remote_rejected")
+    assert desk.sync()["error"]["code"] == "remote_unknown", "of the first one nothing is known as yet"
     assert clones.remote_tip() == before
     lay(clones, "go-on")
     wait_until(lambda: clones.remote_tip() != before, "the first one lands")

@@ -147,3 +147,42 @@ def test_linked_worktrees_of_one_clone_share_as_one(clones: Clones) -> None:
     assert [refusal["conflicts"][0][name] for name in ("session", "token")] == ["c0", answer["token"]]
     assert not side.check(["src/app.py"])["ok"]
     assert (main.status()["remote"]["ahead"], side.status()["remote"]["behind"]) == (0, 0)
+
+
+def is_whole_here(where: str, tip: str) -> bool:
+    """Tell whether all behind a commit lies in gitcoord's own directory."""
+    own = {"GIT_OBJECT_DIRECTORY": f"{where}/.git/gitcoord/objects", "GIT_ALTERNATE_OBJECT_DIRECTORIES": ""}
+    try:
+        git(where, "rev-list", "--objects", "--quiet", tip, env=own)
+    except GitFailed:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_a_plain_fetch_brought_is_gathered_before_anything_is_built_on_it(clones: Clones, offline: bool) -> None:
+    busy, where = clones.desk(0, real=True), clones.clones[1]
+    done(clones.desk(1, real=True).sync())
+    for number in range(4):
+        granted(busy.lock_files([f"busy/{number}"]))
+    done(busy.store_data("s", "k", 1))
+    git(where, *FETCH)
+    brought = git(where, "rev-parse", LOG_REF)
+    looks = open_desk(where, session="looks")
+    assert looks.retrieve_data("s", "k")["value"] == 1
+    assert not is_whole_here(where, brought), "git puts it into the user's store"
+    assert open_desk(where, session="c1").lock_files(["mine"], offline=offline)["granted"]
+    assert is_whole_here(where, brought)
+    # The ref moves on to another history, and git may take away what nothing names.
+    tip = git(where, "rev-parse", LOG_REF)
+    for ref in git(where, "for-each-ref", "--format=%(refname)", "refs/gitcoord").split():
+        git(where, "update-ref", "-d", ref)
+    git(where, "reflog", "expire", "--expire=now", "--all")
+    git(where, "gc", "--quiet", "--prune=now")
+    git(where, "repack", "-a", "-d", "-q")
+    git(where, "prune", "--expire=now")
+    git(where, "update-ref", LOG_REF, tip)
+    clones.converge()
+    clones.check_sound()
+    (lock,) = open_desk(where, session="looks").get_locked_files("mine")["locks"]
+    assert lock["state"] == "confirmed"

@@ -306,7 +306,7 @@ def test_a_break_of_what_was_granted_anew_meanwhile_is_refused(two: Two) -> None
     assert the_lock(two.bob, "mine/")["session"] == "ada@one"
 
 
-def test_a_takeover_without_the_remote_loses_to_a_session_that_came_back(tmp_path: Path) -> None:
+def test_a_lapsed_lock_of_this_machine_is_taken_without_the_remote_and_holds_on_contact(tmp_path: Path) -> None:
     team, clock = Team(tmp_path), ManualClock()
     where = team.sharing("one")
     copy = team.sharing("two")
@@ -324,6 +324,109 @@ def test_a_takeover_without_the_remote_loses_to_a_session_that_came_back(tmp_pat
     assert the_lock(clerk, "a")["session"] == "clerk@one"
     assert the_lock(clerk, "a")["state"] == "confirmed"
     assert code(ada.lock_files(["a"])) is not None
+
+
+class Takeover:
+    """Two clones on one machine: `worker` of the second is quiet for longer than its lease."""
+
+    def __init__(self, path: Path) -> None:
+        team, self.clock = Team(path), ManualClock()
+        one, two = team.sharing("one"), team.sharing("two")
+        self.worker, self.taker = desk(two, "worker", self.clock), desk(one, "worker", self.clock)
+        self.other = desk(one, "other", self.clock)
+        granted(self.worker.lock_files(["a"]))
+        assert self.other.sync()["ok"]
+        self.clock.advance(3 * 3600)
+        with team.without_remote():
+            self.taker.offline = True
+            self.taken = self.taker.sign_on("worker", takeover=True)
+            assert granted(self.taker.lock_files(["b"]))["state"] == "provisional"
+            self.taker.offline = False
+
+
+def test_a_takeover_without_the_remote_holds_where_the_session_stayed_away(tmp_path: Path) -> None:
+    takeover = Takeover(tmp_path)
+    assert takeover.other.sync()["refused"] == []
+    assert the_lock(takeover.other, "b")["state"] == "confirmed"
+    assert takeover.other.get_locked_files("a")["locks"] == [], "a takeover inherits no lock"
+    assert takeover.taker.check(["b"])["ok"]
+    assert desk(takeover.worker.access.repository.common_dir, "somebody", takeover.clock).sync()["ok"]
+    answer = takeover.worker.list_keys("s")
+    assert "was taken over" in answer["notices"][0]
+    assert "notices" not in takeover.worker.list_keys("s")
+    assert code(takeover.worker.lock_files(["c"])) == "session_taken"
+
+
+def test_a_takeover_without_the_remote_loses_to_a_session_that_came_back(tmp_path: Path) -> None:
+    takeover = Takeover(tmp_path)
+    assert takeover.worker.renew()["ok"]
+    refused = takeover.other.sync()["refused"]
+    assert [one["type"] for one in refused] == ["session.start", "lock.acquire"]
+    record = takeover.other.show_session("worker")["session"]
+    assert record["incarnation"] != takeover.taken["incarnation"]
+    assert [lock["path"] for lock in record["locked"]] == ["a"]
+    assert "refused after all" in takeover.taker.list_keys("s")["notices"][0]
+    assert not takeover.taker.check(["b"])["ok"]
+    assert code(takeover.taker.lock_files(["c"])) == "session_taken"
+    assert takeover.worker.check(["a"])["ok"]
+
+
+class Challenge:
+    """Two machines, the remote away: the first challenges `bob@two`, who was quiet for longer than its lease."""
+
+    def __init__(self, path: Path) -> None:
+        self.team = Team(path)
+        one, two = self.team.sharing("one"), self.team.sharing("two")
+        self.here, self.there = ManualClock(machine="here"), ManualClock(machine="there")
+        self.ada, self.bob = desk(one, "ada@one", self.here), desk(two, "bob@two", self.there)
+        granted(self.bob.lock_files(["a"]))
+        assert self.ada.sign_on()["session"]
+        self.wait()
+        with self.team.without_remote():
+            refused = self.ada.lock_files(["a"], offline=True)
+        assert code(refused) == "lock_held"
+        assert "challenged" in refused["error"]["next"]
+
+    def wait(self) -> None:
+        for clock in (self.here, self.there):
+            clock.advance(3 * 3600)
+
+
+def test_a_challenge_without_the_remote_counts_from_its_own_time(tmp_path: Path) -> None:
+    challenge = Challenge(tmp_path)
+    challenge.wait()
+    won = granted(challenge.ada.lock_files(["a"]))
+    assert won["state"] == "confirmed"
+    assert challenge.bob.sync()["ok"]
+    assert not challenge.bob.check(["a"])["ok"]
+
+
+def test_a_challenge_without_the_remote_is_void_where_its_session_renewed_meanwhile(tmp_path: Path) -> None:
+    challenge = Challenge(tmp_path)
+    assert challenge.bob.renew()["ok"]
+    challenge.wait()
+    assert [one["type"] for one in challenge.ada.sync()["refused"]] == ["session.challenge"]
+    refused = challenge.ada.lock_files(["a"])
+    assert code(refused) == "lock_held"
+    assert "challenged" in refused["error"]["next"], "it is asked anew"
+    assert challenge.bob.check(["a"])["ok"] is False, "its lease is over as far as it knows itself"
+    assert challenge.bob.renew()["ok"]
+    assert challenge.bob.check(["a"])["ok"]
+
+
+def test_status_tells_what_was_seen_there_and_is_not_here_yet(two: Two) -> None:
+    """The remote answers, and takes nothing: what came in cannot be brought together with what waits here."""
+    granted(two.bob.lock_files(["a"], offline=True))
+    for path in ("b", "c"):
+        granted(two.ada.lock_files([path]))
+    git(two.two, "config", "remote.origin.pushurl", f"{two.team.hub}.nowhere")
+    assert code(two.bob.sync()) == "remote_unreachable"
+    remote = two.bob.status()["remote"]
+    assert (remote["ahead"], remote["behind"]) == (1, 2)
+    git(two.two, "config", "--unset", "remote.origin.pushurl")
+    assert two.bob.sync()["ok"]
+    remote = two.bob.status()["remote"]
+    assert (remote["ahead"], remote["behind"]) == (0, 0)
 
 
 def test_a_sign_on_without_the_remote_takes_no_name_that_was_taken_there(two: Two) -> None:
