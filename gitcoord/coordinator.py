@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord import envelope, render
+from gitcoord import config, envelope, render
 from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
@@ -194,7 +194,6 @@ class Coordinator(Log):
         """Bring here what the tip reaches where another program set it, for a store of the user's may lose it."""
         tip = self.ref.read()
         if tip is not None and tip != self._gathered:
-            from gitcoord import config
             from gitcoord.store.gathering import gather_moved
 
             gather_moved(self.repository, tip, config.environment())

@@ -26,26 +26,9 @@ from support.remotes import (
 from support.repo import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 ROUNDS = 30
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    return bare_remote(tmp_path / "team.git")
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Remote]:
-    with daemon_remote(tmp_path / "served" / "team.git") as one:
-        yield one
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[HttpRemote]:
-    with http_remote(tmp_path / "web" / "team.git", secrets=tmp_path / "secrets") as one:
-        yield one
 
 
 def clone(tmp_path: Path, remote: Remote, name: str = "clone") -> str:

@@ -30,7 +30,7 @@ from support.remotes import (
 from support.repo import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,12 +38,6 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def where(tmp_path: Path) -> str:
     return clone_of_nothing(tmp_path / "clone")
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[HttpRemote]:
-    with http_remote(tmp_path / "web" / "team.git", secrets=tmp_path / "secrets") as one:
-        yield one
 
 
 # -- where the remote is

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
-
 from gitcoord.errors import exit_code
 from gitcoord.service import open_desk
 from support.clock import ManualClock
@@ -15,24 +13,9 @@ from support.team import GitCalls, Team, desk, tip
 from support.world import code, granted
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 NOT_CONFIRMED = 4
-
-
-@pytest.fixture(autouse=True)
-def relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITCOORD_FSYNC", "0")
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> Team:
-    return Team(tmp_path)
-
-
-@pytest.fixture
-def calls(tmp_path: Path) -> GitCalls:
-    return GitCalls(tmp_path)
 
 
 def test_a_confirmed_grant_answers_in_the_public_shape(team: Team) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from gitcoord.service import open_desk
 from support.clock import ManualClock
 from support.repo import git, log_length
@@ -13,22 +11,7 @@ from support.team import GitCalls, Team, desk, tip
 from support.world import granted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITCOORD_FSYNC", "0")
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> Team:
-    return Team(tmp_path)
-
-
-@pytest.fixture
-def calls(tmp_path: Path) -> GitCalls:
-    return GitCalls(tmp_path)
+    pass
 
 
 def test_a_look_that_finds_nothing_new_is_one_round_trip_and_no_commit(team: Team, calls: GitCalls) -> None:

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 NOT_CONFIRMED = 4
 
 
-@pytest.fixture(autouse=True)
-def relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITCOORD_FSYNC", "0")
-
-
 class Two:
     """Two clones that share; `ada` in one and `bob` in the other."""
 

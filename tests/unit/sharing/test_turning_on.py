@@ -14,19 +14,9 @@ from support.team import Team, desk, tip
 from support.world import code, granted
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 BRANCH = "refs/heads/gitcoord"
-
-
-@pytest.fixture(autouse=True)
-def relaxed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITCOORD_FSYNC", "0")
-
-
-@pytest.fixture
-def team(tmp_path: Path) -> Team:
-    return Team(tmp_path)
 
 
 def sharing_of(answer: dict[str, Any]) -> dict[str, Any]:
