@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 def _ground(env: config.EnvSettings) -> Ground | None:
     """Return where git stands, and as whom: the agent's server's session, where that can be known."""
-    ground = stand(os.getcwd(), identity.session_of(None))
+    ground = stand(os.getcwd(), identity.session_of(None), may_number=env.session is None)
     if ground is None or env.session is not None:
         return ground
     served = identity.served_session(ground.access, env.harness_session)

@@ -49,7 +49,9 @@ class Ground(NamedTuple):
         return repository_config(self.access.repository)
 
 
-def stand(start: str, me: str | None, *, base: str | None = None, hint: str = "git") -> Ground | None:
+def stand(
+    start: str, me: str | None, *, base: str | None = None, hint: str = "git", may_number: bool = False
+) -> Ground | None:
     """Return the ground around a directory; None where the repository has no log, and nothing is to be guarded.
 
     Args:
@@ -57,6 +59,7 @@ def stand(start: str, me: str | None, *, base: str | None = None, hint: str = "g
         me: as whom.
         base: what relative paths are relative to; None is the worktree's root.
         hint: what asks.
+        may_number: nobody chose the id: where another clone has it, it is meant with a number behind.
 
     Raises:
         NotARepository: there is no repository.
@@ -64,4 +67,7 @@ def stand(start: str, me: str | None, *, base: str | None = None, hint: str = "g
     access = open_access(start, base)
     if access.log.ref.read() is None:
         return None
-    return Ground(access, Callers(access, wished=me, hint=hint, process=False), me)
+    callers = Callers(access, wished=me, hint=hint, process=False, may_number=may_number)
+    if may_number:
+        callers.settle(access.state())
+    return Ground(access, callers, callers.wished)

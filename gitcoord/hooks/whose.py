@@ -37,9 +37,10 @@ def standing_at(told: Told, start: str) -> Standing | None:
     agent = told.agent
     named = config.read_environment().session
     me = names.check_session_id(named) if named else identity.conversation_id(agent, told.conversation or "session")
-    ground = stand(start, me, hint=agent)
+    ground = stand(start, me, hint=agent, may_number=not named)
     if ground is None:
         return None
+    me = ground.me or me
     if named:
         return Standing(ground, me, linked=True)
     served = identity.served_session(ground.access, told.conversation or None)

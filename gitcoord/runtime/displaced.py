@@ -84,6 +84,25 @@ def every(runtime: str) -> Iterator[Displaced]:
             yield from read(runtime, name)
 
 
+def sweep(runtime: str, before_s: float) -> list[str]:
+    """Forget what was kept before a time and nobody has come for since, and return the ids that it was kept for.
+
+    Args:
+        runtime: the runtime directory.
+        before_s: by the wall clock, in seconds since the epoch.
+    """
+    folder = os.path.join(runtime, _FOLDER)
+    gone: list[str] = []
+    for name in names(folder):
+        path = os.path.join(folder, name)
+        try:
+            if os.stat(path).st_mtime < before_s and remove(path):
+                gone.append(name)
+        except OSError:
+            continue
+    return sorted(gone)
+
+
 def take_words(runtime: str, wanted: Collection[Displaced]) -> list[str]:
     """Return what is to be told of some, once.
 

@@ -94,10 +94,11 @@ class Access:
         shared = self.shared
         if shared is None:
             return None
-        if self._sharer is None or shared != self._shared:
-            from gitcoord.service.remotes import open_sharer
+        from gitcoord.service.remotes import open_sharer, silence_s
 
+        if self._sharer is None or shared != self._shared:
             self._sharer, self._shared = open_sharer(self, shared), shared
+        self._sharer.meeting.transport.limit_s = silence_s(self)
         return self._sharer
 
     def submit(self, plan: Plan, *, offline: bool = False, since: Stamp | None = None) -> Receipt:

@@ -14,7 +14,7 @@ from gitcoord.errors import CoordError, IntegrityFault
 from gitcoord.log import Log
 from gitcoord.model import ALIAS_REF, LOG_REF, Operation, Session
 from gitcoord.model_time import Stamp
-from gitcoord.runtime import agents
+from gitcoord.runtime import agents, displaced
 from gitcoord.runtime.life import sweep
 from gitcoord.runtime.told import Told
 from gitcoord.service.access import Access, open_access
@@ -36,6 +36,8 @@ from gitcoord.values import Any, NamedTuple
 
 _LOCK_IS_LEFT_S = 60
 _LAPSED_FOR_S = 24 * 3600
+# What a session lost and nobody came to hear of in this time is forgotten, when files are swept.
+_FORGOTTEN_S = 7 * 24 * 3600
 
 
 class Finding(NamedTuple):
@@ -263,6 +265,7 @@ def _leftovers(access: Access, *, fix: bool) -> Iterator[Finding]:
         return
     keep = {record["incarnation"] for record in access.state().sessions()}
     swept = {*sweep(access.runtime, keep), *Told(access.runtime).sweep(keep), *agents.sweep(access.runtime, keep)}
+    swept |= set(displaced.sweep(access.runtime, access.now().at_ms / 1000 - _FORGOTTEN_S))
     if swept:
         message = f"files of {len(swept)} ended sessions lay in {access.runtime}"
         yield Finding("runtime_leftovers", message, "warning", fixable=True, fixed=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord import config, merge
-from gitcoord.errors import IntegrityFault, NotShared, RemoteFault, RemoteRejected, RemoteUnknown
+from gitcoord.errors import IntegrityFault, NotShared, Refused, RemoteFault, RemoteRejected, RemoteUnknown
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp, parse_time
 from gitcoord.remote.transport import Transport
@@ -57,8 +57,13 @@ def _seconds(access: Access, name: str, default: float) -> float:
 
 def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S) -> Transport:
     """Return what reaches a remote, within the time that `gitcoord.timeout` allows."""
-    limit_s = min(limit_s, _seconds(access, "gitcoord.timeout", limit_s), access.limit_s or limit_s)
+    limit_s = silence_s(access, limit_s)
     return Transport(access.repository, shared.remote, shared.ref, limit_s=limit_s, durable=access.durable)
+
+
+def silence_s(access: Access, longest_s: float = _LIMIT_S) -> float:
+    """Return for how long a remote may be silent, as it is set now."""
+    return min(longest_s, _seconds(access, "gitcoord.timeout", longest_s), access.limit_s or longest_s)
 
 
 def _meeting(access: Access, shared: Shared) -> Meeting:
@@ -261,7 +266,11 @@ def _decide(desk: Desk, sharer: Sharer, notices: list[str]) -> None:
     """
     from gitcoord.service import signing
 
-    if desk.callers.standing_actor(desk.access.state(), None, desk.access.now()) is not None:
+    try:
+        actor = desk.callers.standing_actor(desk.access.state(), None, desk.access.now())
+    except Refused:
+        actor = None
+    if actor is not None:
         signing.renew(desk, None, None, notices)
         try:
             sharer.publish()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from gitcoord import render
 from gitcoord.coordinator import Coordinator
-from gitcoord.errors import BadRequest, Refused, RemoteRejected
+from gitcoord.errors import BadRequest, NoKey, Refused, RemoteRejected
 from gitcoord.log import Commit
 from gitcoord.merge import first_parents, is_merge, operations_of, sides
 from gitcoord.model import Operation
@@ -170,7 +170,10 @@ def lay(log: Coordinator, base: bytes, operations: list[Operation]) -> Anew | No
         except (Refused, BadRequest) as error:
             refused.append((operation, error.message))
             continue
-        signer = None if log.signers is None else log.signers(state, [operation])
+        try:
+            signer = None if log.signers is None else log.signers(state, [operation])
+        except NoKey:
+            return None
         if operation.get("signer") != (None if signer is None else signer.fingerprint):
             return None
         batch = log.objects.batch()

@@ -203,3 +203,22 @@ def test_hooks_do_not_take_the_other_for_the_session_that_lost(namesakes: Namesa
     run(two, "hook", "git", "prepare-commit-msg", "--", message, env={"GITCOORD_SESSION": "worker"})
     with open(message, encoding="utf-8") as file:
         assert "Coord-Session" not in file.read(), "the other's work is not claimed for it"
+
+
+def test_hooks_know_the_number_that_nobody_chose(tmp_path: Path) -> None:
+    """Both clones are one person's on one machine: the second one's id has a number, for hooks as for commands."""
+    pair = Namesakes(tmp_path)
+    name = pair.run(pair.one, "lock", "theirs", "--json").json["session"]
+    assert pair.run(pair.two, "lock", "mine", "--json").json["session"] == f"{name}-2"
+    for path, refused in (("mine", False), ("theirs", True)):
+        with open(os.path.join(pair.two, path), "w", encoding="utf-8") as file:
+            file.write("changed\n")
+        git(pair.two, "add", path)
+        assert bool(run(pair.two, "hook", "git", "pre-commit").code) == refused, path
+        git(pair.two, "rm", "-q", "--cached", path)
+    message = os.path.join(pair.two, "message")
+    with open(message, "w", encoding="utf-8") as file:
+        file.write("Change it\n")
+    run(pair.two, "hook", "git", "prepare-commit-msg", "--", message)
+    with open(message, encoding="utf-8") as file:
+        assert f"Coord-Session: {name}-2\n" in file.read()

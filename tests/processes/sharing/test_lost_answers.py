@@ -10,7 +10,6 @@ import pytest
 from processes.sharing.workers import ask
 from support.agreement import check_order, read_agreed
 from support.procs import start, wait_until
-from support.repo import git
 from support.sharing import Clones, done, granted
 
 if TYPE_CHECKING:
@@ -58,8 +57,9 @@ def waits(clones: Clones) -> int:
 
 def hasty(clones: Clones) -> Desk:
     """Return a desk in the first clone for which the remote may be silent for a second only."""
-    git(clones.clones[0], "config", "gitcoord.timeout", "1")
-    return clones.desk(0, "hasty", real=True)
+    desk = clones.desk(0, "hasty", real=True)
+    desk.access.limit_s = 1
+    return desk
 
 
 def refused_by(answer: dict[str, Any], code: str) -> None:

@@ -117,3 +117,18 @@ def test_one_push_carries_what_every_process_of_the_clone_has_waiting(team: Team
         granted(desk(where, "one-more").lock_files(["more"]))
     assert met == ["push"]
     assert {lock["state"] for lock in desks[0].get_locked_files()["locks"]} == {"confirmed"}
+
+
+def test_a_serving_process_takes_up_how_long_the_remote_may_be_silent(team: Team) -> None:
+    where = team.sharing("one")
+    server = desk(where)
+    granted(server.lock_files(["a"]))
+    team.hook("pre-receive", "sleep 3")
+    git(where, "config", "gitcoord.timeout", "0.5")
+    answer = server.lock_files(["b"])
+    assert answer["error"]["code"] == "remote_unknown"
+    assert "0.5 s" in answer["error"]["message"]
+    team.hook("pre-receive", "")
+    git(where, "config", "--unset", "gitcoord.timeout")
+    assert server.sync()["ok"]
+    assert [lock["path"] for lock in server.get_locked_files()["locks"]] == ["a", "b"]
