@@ -123,6 +123,7 @@ class Desk(IntegrityVerbs):
             return
 
     def _add_news(self, state: State, session: str | None, notices: list[str]) -> None:
+        self.callers.settle(state)
         name = self.callers.name_of(session)
         record = None if name is None else state.session(name)
         if record is not None and record["notices"] and self._is_ours(record):

@@ -117,6 +117,17 @@ def test_it_is_had_again_by_locking_it_under_another_id(tmp_path: Path) -> None:
     pair.run(pair.two, "check", "mine")
 
 
+def test_sync_tells_the_one_whose_id_has_a_number_that_nobody_chose(tmp_path: Path) -> None:
+    pair = Namesakes(tmp_path)
+    pair.run(pair.one, "lock", "theirs")
+    pair.run(pair.two, "lock", "mine")
+    pair.run(pair.two, "lock", "both", "--offline")
+    pair.run(pair.one, "lock", "both")
+    synced = pair.run(pair.two, "sync")
+    assert "your lock on both" in synced.err
+    assert told(synced, pair.run(pair.two, "locks")) == [1, 0]
+
+
 def test_a_server_whose_session_is_displaced_is_told_in_its_next_answer_of_any_kind(tmp_path: Path) -> None:
     pair = Namesakes(tmp_path)
     servers = [open_desk(pair.two, hint="agent", process=True) for _ in range(2)]
