@@ -61,9 +61,9 @@ def moved_from(path: str) -> bytes | None:
 
 def _replaced(line: bytes) -> bytes | None:
     """Return what stood before a line of another program than gitcoord; None for its own, and for what is none."""
-    head, tab, message = line.partition(b"\t")
+    head, _, message = line.partition(b"\t")  # `git update-ref` gives no message, and then no tab
     words = head.split(b" ", 2)
-    if not tab or message.startswith(OWN) or len(words) < 3:
+    if message.startswith(OWN) or len(words) < 3:
         return None
     try:
         return bytes.fromhex(words[0].decode("ascii"))

@@ -7,6 +7,9 @@ renewal) is written here at once and published a little later.
 
 - `sound` tells whether a commit that somebody pushed can be one of the log at all;
 - `growth` tells how the tip that the remote has now lies to the one that it was last seen to have;
+- `flights` are pushes whose end matters: noted before they begin, found out about where the answer was lost;
+- `waiting` is what was written here only: laid anew where the remote turns some of it away;
+- `losers` are sessions of this clone whose place another clone's took: told here, for the log has no place for it;
 - `meeting` is one process's work with the remote: push, fetch, judge, merge, put right;
 - `sharer` is the door: it decides what has to be confirmed, and gives an answer only when its fate is known.
 
@@ -18,4 +21,5 @@ tip lags behind what was seen, until the next contact.
 One process of a clone at a time does the network's work, under an OS lock, for all of them: whoever comes next finds
 its commit published, or does the work. What was decided is never done twice: an operation is looked for by its commit,
 and a push whose answer was lost is repeated, identical, until the remote's ref is seen to be another than the expected.
+Where the remote turns that away by now, another push over the same value decides it, for the remote takes one of them.
 """

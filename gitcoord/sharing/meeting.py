@@ -353,9 +353,12 @@ class Meeting:
         if not found and 0 <= size - contact.local < _REFLOG_READ_AGAIN:
             return
         for tip in found:
-            for _ in range(_ROUNDS):
-                if not self._is_lost(tip) or self._carry(tip):
-                    break
+            try:
+                for _ in range(_ROUNDS):
+                    if not self._is_lost(tip) or self._carry(tip):
+                        break
+            except RemoteRejected:
+                return  # it stays lost here, and stops nobody; the next contact tries again
         # Not before: where the network failed on the way, the next contact has to find them again.
         notes.write_contact(self._runtime, self.contact._replace(local=size))
 

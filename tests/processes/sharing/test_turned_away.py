@@ -11,6 +11,8 @@ import pytest
 from processes.sharing.test_lost_answers import HELD_UP, count, hasty, lay, refused_by, waits
 from processes.sharing.workers import ask
 from support.procs import start, wait_until
+from support.program import run
+from support.repo import LOG_REF, git
 from support.sharing import Clones, done, granted
 
 if TYPE_CHECKING:
@@ -186,5 +188,26 @@ def test_what_waits_here_and_is_turned_away_stops_nobody_else(clones: Clones) ->
     done(desk.sync())
     done(far.sync())
     assert far.retrieve_data("s", "k")["value"] == "forbidden"
+    clones.converge()
+    clones.check_sound()
+    assert run(clones.clones[1], "verify").code == 0, "what was laid anew is a log like any other"
+
+
+def test_what_was_set_aside_and_is_turned_away_stops_nobody(clones: Clones) -> None:
+    """Another program sets the ref back over a value that the remote does not let in: it cannot be brought back yet."""
+    desk, far = clones.desk(0, real=True), clones.desk(1, real=True)
+    desk.sign_on()
+    far.sign_on()
+    clones.hook("pre-receive", SCANNER)
+    assert desk.store_data("s", "k", "forbidden")["ok"]
+    git(clones.clones[0], "update-ref", LOG_REF, "refs/gitcoord/remotes/origin")
+    granted(far.lock_files(["far"]))
+    granted(clones.desk(0, "other", real=True).lock_files(["a"]))
+    granted(far.lock_files(["far/2"]))
+    granted(clones.desk(0, "other", real=True).lock_files(["b"]))
+    clones.unhook("pre-receive")
+    done(clones.desk(0, "other", real=True).sync())
+    done(far.sync())
+    assert far.retrieve_data("s", "k")["value"] == "forbidden", "it is brought back once the remote takes it"
     clones.converge()
     clones.check_sound()
