@@ -318,10 +318,13 @@ class Meeting:
 
     # -- bringing together
 
-    def join(self) -> None:
+    def join(self, ours: tuple[bytes, bytes] | None = None) -> None:
         """Bring the local tip to what was seen of the remote, and this clone's own operations to the remote.
 
         Where the network fails on the way the local tip stays behind, and nothing is lost.
+
+        Args:
+            ours: two tips between which there is nothing of others.
         """
         self._bring_back()
         for _ in range(_ROUNDS):
@@ -337,7 +340,10 @@ class Meeting:
                 self.waiting.lay_anew(tip)
                 continue
             new = self.seen
-            if new is not None and self._move(tip, new, f"joined {self.shared.remote}"):
+            if new is None:
+                continue
+            move = self.local.move if ours == (tip, new) else self._move
+            if move(tip, new, f"joined {self.shared.remote}"):
                 return
 
     def _move(self, old: bytes, new: bytes, message: str) -> bool:

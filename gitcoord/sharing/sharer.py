@@ -30,6 +30,7 @@ from gitcoord.errors import (
 )
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
+from gitcoord.runtime.group import Pending
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
@@ -352,7 +353,7 @@ class Sharer(Coordinator):
             self._drop_pending()
             return False
         try:
-            return self._push(chain.head)
+            return self._push(chain)
         except RemoteRejected as said:
             if self.meeting.flights.may_land(built.target):
                 raise not_known(said) from None
@@ -361,7 +362,8 @@ class Sharer(Coordinator):
                 raise _TogetherError(said) from None
             raise
 
-    def _push(self, head: bytes) -> bool:
+    def _push(self, chain: Pending) -> bool:
+        head = chain.head
         expected, began = self.meeting.seen, time.monotonic()
         try:
             taken = self.meeting.push(head, expected)
@@ -376,7 +378,7 @@ class Sharer(Coordinator):
             raise _LostRaceError(expected)
         self._led += 1
         try:
-            self.meeting.join()
+            self.meeting.join((chain.base, head))
         except CoordError:
             return True  # it is on the remote; this clone's ref follows with the next contact
         return True
