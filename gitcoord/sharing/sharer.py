@@ -184,13 +184,19 @@ class Sharer(Coordinator):
 
     def _confirm(self, plan: Plan, began: Stamp) -> Receipt:
         stuck = races = 0
-        turned_away = self.meeting.waiting.refusal(self.tip())
+        remembered = turned_away = self.meeting.waiting.refusal(self.tip())
         for _ in range(_TRIES):
             seen = self.meeting.seen
             try:
                 receipt = self._attempt(plan, began, turned_away)
             except _TogetherError as together:
                 turned_away = together.said
+                continue
+            except RemoteRejected as said:
+                if said is not remembered:
+                    raise
+                self.meeting.waiting.forget()  # that was then; now it may be taken
+                turned_away = None
                 continue
             except _LostRaceError as race:
                 self._run_after(race, races)

@@ -61,6 +61,10 @@ class Waiting:
         """Remember what the remote said of a tip: nothing is pushed along with what waits there until it moves on."""
         self._refused = tip, said
 
+    def forget(self) -> None:
+        """Let what waits be tried again with what is pushed next."""
+        self._refused = None
+
     def refusal(self, tip: bytes) -> RemoteRejected | None:
         """Return what the remote said of what waits at a tip, as far as this process knows; None where it did not."""
         refused = self._refused

@@ -211,3 +211,22 @@ def test_what_was_set_aside_and_is_turned_away_stops_nobody(clones: Clones) -> N
     assert far.retrieve_data("s", "k")["value"] == "forbidden", "it is brought back once the remote takes it"
     clones.converge()
     clones.check_sound()
+
+
+def test_who_is_signed_on_here_only_is_told_what_stands_in_its_way_until_it_does_not(clones: Clones) -> None:
+    """A freeze: what began without the remote rests on what waits, so it can be confirmed only together with that."""
+    desk = clones.desk(0, real=True)
+    desk.offline = True
+    assert desk.lock_files(["a"])["state"] == "provisional"
+    desk.offline = False
+    clones.hook("pre-receive", "echo the freeze is on >&2; exit 1")
+    for _ in range(2):
+        answer = desk.lock_files(["b"])
+        refused_by(answer, "remote_rejected")
+        assert "the freeze is on" in answer["error"]["message"]
+    assert desk.sync()["error"]["code"] == "remote_rejected"
+    clones.unhook("pre-receive")
+    granted(desk.lock_files(["b"]))
+    assert {lock["state"] for lock in desk.get_locked_files()["locks"]} == {"confirmed"}
+    clones.converge()
+    clones.check_sound()
