@@ -87,8 +87,9 @@ class Answering:
             return own.incarnation == record["incarnation"]
         return not record["process"]  # a look at an agent's session must not take its news away
 
-    def _prepared(self, session: str | None) -> SignOn | None:
-        standing = self.callers.standing_actor(self.access.state(), session, self.access.now())
+    def _prepared(self, session: str | None, seen: State | None) -> SignOn | None:
+        state = self.access.state() if seen is None else seen
+        standing = self.callers.standing_actor(state, session, self.access.now())
         return self.callers.prepare() if standing is None else None
 
     def submit(self, plan: Plan, notices: list[str], said: list[Actor], *, offline: bool = False) -> Receipt:
@@ -104,6 +105,7 @@ class Answering:
         *,
         offline: bool = False,
         since: Stamp | None = None,
+        seen: State | None = None,
     ) -> Receipt:
         """Submit a plan, signing on first if its actor has to; deliver the news that its operation clears.
 
@@ -114,9 +116,10 @@ class Answering:
             said: where the plan notes as whom it acts.
             offline: do without the remote's agreement.
             since: when the caller asked, where that was before now.
+            seen: the state as the verb read it just now, to see by it whether there is a session; None reads it.
         """
         with self.callers.signing:
-            sign_on = self._prepared(session)
+            sign_on = self._prepared(session, seen)
             if sign_on is not None:
                 return self._submitted(make_plan(sign_on), notices, said, sign_on, offline=offline, since=since)
         return self._submitted(make_plan(None), notices, said, None, offline=offline, since=since)
