@@ -17,7 +17,13 @@ _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
 
 _quoted = json.encoder.encode_basestring
-_PLAIN: dict[type[Any], Callable[[Any], str]] = {str: _quoted, int: str, type(None): lambda _: "null"}
+_PLAIN: dict[type[Any], Callable[[Any], str]] = {
+    str: _quoted,
+    int: str,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+}
+_FEW = 8
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 
 
@@ -37,22 +43,31 @@ def _render(value: Any, level: int) -> str:
     plain = _PLAIN.get(cast("type[Any]", type(value)))
     if plain is not None:
         return plain(value)
-    if level < _BROKEN_LEVELS and value:
+    if not value:
+        return "{}" if type(value) is dict else "[]" if type(value) is list else _encode(value)
+    if level < _BROKEN_LEVELS:
         inner = " " * (level + 1)
         if isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
-            rows: list[str] = []
-            for key in sorted(members):
-                member = members[key]
-                plain = _PLAIN.get(cast("type[Any]", type(member)))
-                # Most members are plain: a call for each would be most of the time that a record takes.
-                text = _render(member, level + 1) if plain is None else plain(member)
-                rows.append(f"{inner}{_quoted(key)}: {text}")
-            return "{\n" + ",\n".join(rows) + "\n" + " " * level + "}"
+            rows = _members(cast("dict[str, Any]", value), level)
+            return f"{{\n{inner}" + f",\n{inner}".join(rows) + "\n" + " " * level + "}"
         if isinstance(value, list):
             rows = [inner + _render(item, level + 1) for item in cast("list[Any]", value)]
             return "[\n" + ",\n".join(rows) + "\n" + " " * level + "]"
+    elif type(value) is dict and len(cast("dict[str, Any]", value)) <= _FEW:
+        # A claim, as a rule: to set up the library's encoder costs more than all of it.
+        return "{" + ", ".join(_members(cast("dict[str, Any]", value), level)) + "}"
     return _encode(value)
+
+
+def _members(value: dict[str, Any], level: int) -> list[str]:
+    rows: list[str] = []
+    for key in sorted(value):
+        member = value[key]
+        plain = _PLAIN.get(cast("type[Any]", type(member)))
+        # Most members are plain: a call for each would be most of the time that a record takes.
+        text = _render(member, level + 1) if plain is None else plain(member)
+        rows.append(f"{_quoted(key)}: {text}")
+    return rows
 
 
 def loads(body: bytes, where: str) -> Any:

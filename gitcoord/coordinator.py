@@ -14,7 +14,7 @@ An answer, a refusal too, is given only once the commit it rests on is published
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gitcoord import config, envelope, render
 from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
@@ -38,7 +38,6 @@ _TRIES = 200
 CHAIN_LIMIT = 256
 _CHAIN_BYTES = 3 << 20
 _TIDIES_EACH = 4
-
 
 Plan = Callable[[State, Stamp], list[Operation]]
 ChooseSigner = Callable[[State, list[Operation]], "Signer | None"]
@@ -246,7 +245,7 @@ class Coordinator(Log):
     ) -> Pending:
         """Build a commit for each operation, and return the chain that they lengthen.
 
-        Their objects are known to this process alone: `_spooled` tells others, `_settle` lets all of git see them.
+        Their objects are known to this process alone: `_spooled` tells others, `_swap` lets all of git see them.
 
         Raises:
             NoKey: they were to be signed and could not be; nothing was written.
@@ -277,16 +276,15 @@ class Coordinator(Log):
         places, spool = self._spool.append(chain.spool, chain.commits[-count:], unpublished=bool(older))
         return chain._replace(places=(*older, *places), spool=spool)
 
-    def _settle(self, chain: Pending) -> bool:
-        """Write all objects of a chain's commits into one pack and sync it; False where they are not known any more."""
+    def _collected(self, chain: Pending) -> list[Object] | None:
+        """Return all objects of a chain's commits; None where they are not known any more."""
         objects: list[Object] = []
         for commit, place in zip(chain.commits, chain.places, strict=True):
             found = self._spool.chunk(commit, place)
             if found is None:
-                return False
+                return None
             objects += found
-        self.objects.publish(objects)
-        return True
+        return objects
 
     def _publish(self, built: Built) -> bool:
         """Let the ref reach a built commit. False: it never will.
@@ -322,9 +320,10 @@ class Coordinator(Log):
             pending = self._chain_with(built.target, tip)
         if pending is None or built.target not in pending.commits:
             return False
-        if self._settle(pending):
+        objects = self._collected(pending)
+        if objects is not None:
             operation = self.state_at(pending.head).header["operations"][0]
-            if self._swap(tip, pending.head, operation, alone=not ordered):
+            if self._swap(tip, pending.head, operation, alone=not ordered, objects=objects):
                 self._led += 1
                 return True
         self._drop_pending()
@@ -337,9 +336,16 @@ class Coordinator(Log):
             self.objects.tidy()
 
     def _swap(
-        self, old: bytes | None, new: bytes, operation: Operation, message: str = "", *, alone: bool = False
+        self,
+        old: bytes | None,
+        new: bytes,
+        operation: Operation,
+        message: str = "",
+        *,
+        alone: bool = False,
+        objects: Sequence[Object] = (),
     ) -> bool:
-        """Move the ref, with a line in its reflog that names an operation and its author."""
+        """Write objects as one pack and move the ref, with a line in its reflog that names an operation."""
         return self.ref.swap(
             old,
             new,
@@ -347,6 +353,7 @@ class Coordinator(Log):
             at_s=self.clock.stamp().at_ms // 1000,
             message=f"coord: {message or render.subject(operation)}",
             alone=alone,
+            first=(lambda drafts: self.objects.publish(objects, drafts)) if objects else None,
         )
 
     def move(self, old: bytes | None, new: bytes, message: str) -> bool:

@@ -7,6 +7,7 @@ whichever symbolic links lead to its directory. A path need not exist.
 from __future__ import annotations
 
 import os
+import stat
 
 from gitcoord.errors import InvalidPath
 from gitcoord.names import shown
@@ -81,13 +82,15 @@ def _in_worktree(text: str, parts: list[str], place: Place, *, fold_case: bool) 
     typed = os.path.join(place.base, head)
     if tail or parts[-1] in ("", ".", ".."):
         real, directory = os.path.realpath(typed), not tail
+        inside = _contained(real, place, fold_case=fold_case)
     else:
         above, name = os.path.split(typed)
-        real = os.path.join(os.path.realpath(above), name)
-        if not _contained(real, place, fold_case=fold_case):
+        real = os.path.join(_real_directory(above, place.roots), name)
+        inside = _contained(real, place, fold_case=fold_case)
+        if inside is None:
             real = os.path.realpath(real)
+            inside = _contained(real, place, fold_case=fold_case)
         directory = os.path.isdir(real) and not os.path.islink(real)
-    inside = _contained(real, place, fold_case=fold_case)
     if inside is None:
         raise InvalidPath(
             f"outside the repository: {shown(text)} is {shown(real)}",
@@ -98,6 +101,27 @@ def _in_worktree(text: str, parts: list[str], place: Place, *, fold_case: bool) 
         raise _in_git_dir(text)
     spelled = "/".join([*(escape(part) for part in below), *tail]) or "."
     return parse_claim(spelled, directory=directory, fold_case=fold_case)
+
+
+def _real_directory(path: str, roots: tuple[str, ...]) -> str:
+    """Do as `os.path.realpath` does; what leads to a worktree's root, which is a real path, is not looked at again."""
+    for root in roots if os.altsep is None else ():
+        if path == root:
+            return path
+        parts = path[len(root) :].split(os.sep) if path.startswith(root) else ["."]
+        if parts[0] or not {"", os.curdir, os.pardir}.isdisjoint(parts[1:]):
+            continue
+        here = root
+        for part in parts[1:]:
+            here = f"{here}{os.sep}{part}"
+            try:
+                found = os.lstat(here)
+            except OSError:
+                return path
+            if stat.S_ISLNK(found.st_mode):
+                return os.path.realpath(path)
+        return path
+    return os.path.realpath(path)
 
 
 def _contained(real: str, place: Place, *, fold_case: bool) -> tuple[bool, list[str]] | None:

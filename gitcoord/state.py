@@ -128,16 +128,6 @@ class State:
             UnsupportedFormat: a later version of gitcoord wrote it.
             UnreadableRecord: there is none, or it cannot be read.
         """
-        self.check_format()
-        return cast("Header", self._read(_HEADER, "header"))
-
-    def check_format(self) -> None:
-        """Let the state pass if this program knows its format.
-
-        Raises:
-            UnsupportedFormat: a later version of gitcoord wrote it.
-            UnreadableRecord: there is no `coord.json`, or it cannot be read.
-        """
         record = self._read(_HEADER, "header")
         if record is None:
             raise UnreadableRecord(
@@ -149,10 +139,20 @@ class State:
                 f"this gitcoord knows format {FORMAT} and rules up to {RULES}",
                 next="upgrade gitcoord",
             )
+        return cast("Header", record)
 
     @header.setter
     def header(self, header: Header) -> None:
         self.tree.put(_HEADER, self._records.note(header))
+
+    def check_format(self) -> None:
+        """Let the state pass if this program knows its format.
+
+        Raises:
+            UnsupportedFormat: a later version of gitcoord wrote it.
+            UnreadableRecord: there is no `coord.json`, or it cannot be read.
+        """
+        self.header  # noqa: B018 - reading it checks it
 
     @property
     def revision(self) -> int:
@@ -244,9 +244,8 @@ class State:
         self.tree.remove((*claim_parts(claim), holder_name(session)))
 
     def _holders(self, directory: Dir, where: Parts) -> Iterator[Lock]:
-        for name in sorted(directory.names()):
-            if name.startswith(b"@"):
-                yield self._lock_at(directory, name, where)
+        for name in sorted(directory.marked()):
+            yield self._lock_at(directory, name, where)
 
     def _below(self, directory: Dir, where: Parts) -> Iterator[Lock]:
         for parts, here, name in self.tree.files(directory, where):

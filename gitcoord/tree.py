@@ -50,7 +50,7 @@ def _sort_key(name: bytes, mode: bytes) -> bytes:
 class Node:
     """One tree object, parsed. Equal ids are one node; nothing may change it."""
 
-    __slots__ = ("_keys", "_wild", "index", "raw")
+    __slots__ = ("_keys", "_marked", "_wild", "index", "raw")
 
     def __init__(self, raw: bytes, index: dict[bytes, Entry], keys: list[bytes] | None = None) -> None:
         """Keep the raw bytes and the entries by name; `keys` are the sort keys in order, where they are known."""
@@ -58,6 +58,7 @@ class Node:
         self.index = index
         self._keys = keys
         self._wild: tuple[bytes, ...] | None = None
+        self._marked: tuple[bytes, ...] | None = None
 
     @classmethod
     def parse(cls, raw: bytes, oid_size: int) -> Node:
@@ -87,6 +88,13 @@ class Node:
             has_any = b"*" in self.raw or b"?" in self.raw
             self._wild = tuple(n for n in self.index if b"*" in n or b"?" in n) if has_any else ()
         return self._wild
+
+    @property
+    def marked(self) -> tuple[bytes, ...]:
+        """The names that begin with `@`."""
+        if self._marked is None:
+            self._marked = tuple(n for n in self.index if n[:1] == b"@") if b" @" in self.raw else ()
+        return self._marked
 
     def spliced(self, changes: dict[bytes, Entry | None]) -> Node:
         """Return the node in which names stand for other entries, or for none.
@@ -245,6 +253,11 @@ class Dir:
         """Return the names that hold a wildcard."""
         kept = [n for n in self.base.wild if n not in self.changes]
         return kept + [n for n, c in self.changes.items() if c is not None and (b"*" in n or b"?" in n)]
+
+    def marked(self) -> list[bytes]:
+        """Return the names that begin with `@`."""
+        kept = [n for n in self.base.marked if n not in self.changes]
+        return kept + [n for n, c in self.changes.items() if c is not None and n[:1] == b"@"]
 
 
 class Tree:

@@ -12,6 +12,9 @@ import os
 from gitcoord.runtime.files import draft_path, is_id, parse_object, remove
 from gitcoord.values import Any
 
+# What was read of each runtime directory: the id, and how the directory and the file looked before it was read.
+_known: dict[str, tuple[str, tuple[int, ...]]] = {}
+
 
 def clone_id(runtime: str) -> str:
     """Return the id of the clone that a runtime directory belongs to, made at the first call; "" where it has none."""
@@ -19,14 +22,30 @@ def clone_id(runtime: str) -> str:
     try:
         place = os.stat(runtime)
         here = [place.st_dev, place.st_ino]
+        file = _look(path)
+        if file is not None and _known.get(runtime, ("", None))[1] == (*here, *file):
+            return _known[runtime][0]
         found = _read(path)
         if found.get("at") != here:
             _make(path, here, replacing=bool(found))
-            found = _read(path)
+            file, found = _look(path), _read(path)
     except OSError:
         return ""
     made = found.get("id")
-    return made if isinstance(made, str) and is_id(made) and found.get("at") == here else ""
+    if not (isinstance(made, str) and is_id(made) and found.get("at") == here):
+        return ""
+    if file is not None:
+        _known[runtime] = made, (*here, *file)
+    return made
+
+
+def _look(path: str) -> tuple[int, ...] | None:
+    """Return what changes when somebody writes a file or puts another in its place; None where there is none."""
+    try:
+        file = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return file.st_dev, file.st_ino, file.st_mtime_ns, file.st_size
 
 
 def _read(path: str) -> dict[str, Any]:

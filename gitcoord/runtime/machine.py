@@ -37,6 +37,8 @@ _BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 # Where the system does not name its boot, the moment of the boot does, this coarsely: clocks are slewed all the time.
 _BOOT_GRAIN_MS = 10_000
 _KEPT_LENGTH = 32
+# macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC counts sleep, which Python's own monotonic clock there does not.
+_UPTIME: int = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 _LARGEST_ID_TIME = (1 << 48) - 1
 
 
@@ -89,8 +91,7 @@ def read_uptime_ms() -> int:
     """Return milliseconds of a clock that nobody sets, and that goes on while the machine sleeps where it can."""
     if sys.platform == "win32":
         return time.monotonic_ns() // 1_000_000
-    # macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC counts sleep, which Python's own monotonic clock there does not.
-    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)) // 1_000_000
+    return time.clock_gettime_ns(_UPTIME) // 1_000_000
 
 
 def read_boot_id() -> str | None:

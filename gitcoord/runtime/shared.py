@@ -51,7 +51,10 @@ def _is_plain(name: str) -> bool:
 
 def read_shared(runtime: str) -> Shared | None:
     """Return with whom this clone shares; None where it does not. Costs one look for a file."""
-    found = _read(os.path.join(runtime, "shared"))
+    path = os.path.join(runtime, "shared")
+    if not os.access(path, os.F_OK):
+        return None
+    found = _read(path)
     remote, ref = found.get("remote"), found.get("ref")
     return Shared(remote, ref) if isinstance(remote, str) and isinstance(ref, str) and remote else None
 

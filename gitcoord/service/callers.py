@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SEEN_S = 60.0
 """For so long after a command or hook acted as a session, its dead server process does not count as its death."""
 
+_TRACE_GRAIN_MS = 1000
+
 
 class Own(NamedTuple):
     """A session that this desk signed on."""
@@ -73,6 +75,8 @@ class Callers:
         self.own: Own | None = None
         self.signing = RLock()
         self._person: Author | None = None
+        self._ours: Session | None = None
+        self._trace: tuple[str, int, str, int] | None = None
 
     # -- operations
 
@@ -231,9 +235,13 @@ class Callers:
 
     def is_of_this_clone(self, record: Session) -> bool:
         """Tell whether a session was begun in this clone, on this machine."""
-        clone = record.get("clone", "")
-        here = self._access.now().machine
-        return record["clock"]["machine"] == here and (not clone or clone == clone_id(self._access.runtime))
+        if record is not self._ours:
+            clone = record.get("clone", "")
+            here = self._access.now().machine
+            if record["clock"]["machine"] != here or not (not clone or clone == clone_id(self._access.runtime)):
+                return False
+            self._ours = record
+        return True
 
     def name_of(self, session: str | None) -> str | None:
         """Return the id of the session that a verb is about; None where the caller has not signed on."""
@@ -343,7 +351,10 @@ class Callers:
         if own is None or own.incarnation != actor.incarnation:
             from gitcoord.runtime.life import mark_seen
 
-            mark_seen(self._access.runtime, actor.incarnation, os.getpid(), now)
+            trace = actor.incarnation, os.getpid(), now.boot, now.uptime_ms // _TRACE_GRAIN_MS
+            if trace != self._trace:
+                mark_seen(self._access.runtime, actor.incarnation, os.getpid(), now)
+                self._trace = trace
 
     # -- others
 

@@ -50,7 +50,7 @@ def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list
 
         return plan
 
-    receipt = desk.submit_signed_on(make, session, notices, said)
+    receipt = desk.submit_signed_on(make, session, notices, said, seen=state)
     answer: View = {"ok": True, "revision": receipt.revisions[-1]}
     return {**answer, "sealed": True, "warnings": warnings} if seal else answer
 

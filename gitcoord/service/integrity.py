@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitcoord import canonical, names
+from gitcoord.service.answering import Answering
 from gitcoord.service.views import View, lock_view, session_view
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitcoord.model_time import Stamp
-    from gitcoord.service.access import Access
     from gitcoord.state import State
 
 
-class IntegrityVerbs:
+class IntegrityVerbs(Answering):
     """What a `Desk` answers about the log's integrity and its past."""
-
-    access: Access
-
-    if TYPE_CHECKING:
-
-        def _answered(self, verdict: str, session: str | None, verb: Callable[[list[str]], View]) -> View: ...
-
-        def _reading(self, verdict: str, verb: Callable[[State, Stamp], View], session: str | None = None) -> View: ...
 
     def verify(self, range: str | None = None, trust: str | None = None, anew: bool = False) -> View:  # noqa: A002
         """Verify the log, or a range of it; see `gitcoord.service.verification`."""

@@ -212,6 +212,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     line = Line(desk.access.runtime)
 
     asked = desk.access.now()
+    seen = [state]
 
     def ask(before: str | None, *, clearing: bool) -> Receipt:
         ahead = Ahead(line, before)
@@ -222,6 +223,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
             said,
             offline=request.offline,
             since=_fresh_enough(asked, desk.access.now()),
+            seen=seen.pop() if seen else None,
         )
 
     def attempt(before: str | None) -> Receipt:

@@ -355,9 +355,11 @@ class Sharer(Coordinator):
             chain = self._chain_with(built.target, self.tip())
         if chain is None or built.target not in chain.commits:
             return False
-        if not self._settle(chain):
+        objects = self._collected(chain)
+        if objects is None:
             self._drop_pending()
             return False
+        self.objects.publish(objects)
         try:
             return self._push(chain)
         except RemoteRejected as said:

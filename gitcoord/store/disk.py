@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
 
 from gitcoord.errors import StorageFault
+from gitcoord.store.syncing import Flush, sync_at_once
 
 _BINARY: int = getattr(os, "O_BINARY", 0)
 # Windows refuses to flush a handle that was opened for reading: there a file is flushed by who writes it.
@@ -159,8 +161,12 @@ else:
     def _flush(fd: int) -> None:
         os.fsync(fd)
 
-    # Where a file keeps its length and its blocks, its times need no turn of the disk.
-    _flush_content = getattr(os, "fdatasync", os.fsync)
+    def _flush_content(fd: int) -> None:
+        # Where a file keeps its length and its blocks, its times need no turn of the disk.
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(fd)
+        else:
+            os.fsync(fd)
 
 
 def sync_directory(path: str) -> None:
@@ -170,18 +176,20 @@ def sync_directory(path: str) -> None:
         StorageFault: the system could not.
     """
     if os.name != "nt":
-        _sync(path)
+        _sync_at_once([(path, _flush)])
 
 
-def sync_files(paths: list[str], *, directories: bool = True) -> None:
+def sync_files(paths: list[str], *, directories: bool = True, beside: Sequence[str] = ()) -> None:
     """Bring files to the disk, then the directories that name them.
 
-    All are set on their way first and waited for afterwards: the disk then sees one long write instead of many short
-    ones. A directory may be among the paths; then the entry in its own parent is meant.
+    All files are waited for at once, and then all directories: a disk that is told to write out several things in one
+    moment takes hardly longer than for one. A directory may be among the paths; then the entry in its own parent is
+    meant.
 
     Args:
         paths: what was written since the last time; may repeat.
         directories: False leaves those to the caller, who has yet to give the files their names.
+        beside: files that were written over where they lie, for which no directory need be synced.
 
     Raises:
         StorageFault: the system could not, or one of them has vanished.
@@ -189,40 +197,13 @@ def sync_files(paths: list[str], *, directories: bool = True) -> None:
     if SYNCS_AT_WRITE:
         return
     parents = dict.fromkeys(os.path.dirname(path) for path in paths)
-    files = [path for path in dict.fromkeys(paths) if path not in parents]
-    if sys.platform == "linux" and len(files) > 1:
-        for path in files:
-            _start_write_back(path)
-    for path in files:
-        _sync(path)
-    for path in parents if directories else ():
-        _sync(path)
+    files = [(path, _flush) for path in dict.fromkeys(paths) if path not in parents]
+    _sync_at_once([*files, *((path, _flush_content) for path in beside)])
+    if directories:
+        _sync_at_once([(path, _flush) for path in parents])
 
 
-if sys.platform == "linux":
-
-    def _start_write_back(path: str) -> None:
-        try:
-            fd = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise storage_fault(error, path) from error
-        try:
-            # "Not needed" makes Linux start writing the dirty pages; what is being written stays in the cache.
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        except OSError as error:
-            raise storage_fault(error, path) from error
-        finally:
-            os.close(fd)
-
-
-def _sync(path: str) -> None:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise storage_fault(error, path) from error
-    try:
-        _flush(fd)
-    except OSError as error:
-        raise storage_fault(error, path) from error
-    finally:
-        os.close(fd)
+def _sync_at_once(rows: Sequence[tuple[str, Flush]]) -> None:
+    failed = sync_at_once(rows)
+    if failed is not None:
+        raise storage_fault(failed.error, failed.path) from failed.error

@@ -119,20 +119,13 @@ def make_pack(entries: dict[bytes, bytes], new_hash: Any) -> tuple[bytes, bytes]
     rows = [entries[name] for name in names]
     pack = b"".join((b"PACK", struct.pack(">II", 2, len(rows)), *rows))
     check = new_hash(pack, usedforsecurity=False).digest()
-    counts = [0] * 256
-    for name in names:
-        counts[name[0]] += 1
+    firsts = [name[0] for name in names]
+    # For each byte, how many names begin with it or a lower one: from one name's to the next one's that is the same.
+    steps = zip((0, *firsts), (*firsts, 256), range(len(names) + 1), strict=True)
+    fan_out = [number.to_bytes(4, "big") * (after - before) for before, after, number in steps]
     offsets = itertools.accumulate(map(len, rows[:-1]), initial=PACK_HEAD)
-    listing = b"".join(
-        (
-            _MAGIC,
-            struct.pack(">256I", *itertools.accumulate(counts)),
-            *names,
-            struct.pack(f">{len(rows)}I", *map(zlib.crc32, rows)),
-            struct.pack(f">{len(rows)}I", *offsets),
-            check,
-        )
-    )
+    numbers = struct.pack(f">{2 * len(rows)}I", *map(zlib.crc32, rows), *offsets)
+    listing = b"".join((_MAGIC, *fan_out, *names, numbers, check))
     return pack + check, listing + new_hash(listing, usedforsecurity=False).digest()
 
 

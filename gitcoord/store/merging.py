@@ -8,8 +8,8 @@ processes one does it, the others do not wait.
 The merged pack is on the disk and in its place before the lists of the small ones go; without their lists nobody finds
 them, but who has found them can still read them for a while. Everything is copied, whether the log reaches it or not:
 what was built and is not yet published is nobody's business here. So what was built for a push that failed, or in a
-chain that another swap voided, stays: a few kilobytes for each operation that was decided again. `doctor` has git pack
-it with the rest.
+chain that another swap voided, stays: a few kilobytes for each operation that was decided again. When `doctor` has git
+pack the history, what nothing reaches goes with time (`gitcoord.store.unreached`).
 """
 
 from __future__ import annotations

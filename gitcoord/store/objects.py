@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import allocate_lock
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gitcoord.errors import ObjectDamaged, ObjectMissing, StorageFault
 from gitcoord.store.disk import SYNCS_AT_WRITE, read_whole, remove, storage_fault, sync_files, write_new
@@ -69,7 +69,8 @@ class ObjectStore:
 
     def hash_object(self, kind: bytes, body: bytes) -> bytes:
         """Return the name of the object with this kind and body."""
-        return self._hash(b"%s %d\0%s" % (kind, len(body), body))
+        content = b"%s %d\0%s" % (kind, len(body), body)
+        return (self._new_hash or self.hash_function)(content, usedforsecurity=False).digest()
 
     def read(self, oid: bytes, *, verify: bool = False) -> tuple[bytes, bytes]:
         """Return an object's kind and body.
@@ -127,11 +128,12 @@ class ObjectStore:
         """Return an empty batch of objects to write."""
         return Batch(self)
 
-    def publish(self, objects: Iterable[Object]) -> list[str]:
+    def publish(self, objects: Iterable[Object], beside: Sequence[str] = ()) -> list[str]:
         """Write objects as one pack, which all of git sees on return, synced if the store is durable.
 
         Args:
-            objects: what a ref is to name next; may repeat.
+            objects: what a ref is to name next, at least one; may repeat.
+            beside: files that were written over where they lie, to be synced with the pack.
 
         Returns:
             the files that were written.
@@ -140,9 +142,9 @@ class ObjectStore:
             StorageFault: the system could not; git then sees nothing of them.
         """
         entries = {found.oid: make_entry(found.kind, found.body) for found in objects}
-        return self.put(entries, sync=self.durable) if entries else []
+        return self.put(entries, sync=self.durable, beside=beside)
 
-    def put(self, entries: dict[bytes, bytes], *, level: int = 0, sync: bool) -> list[str]:
+    def put(self, entries: dict[bytes, bytes], *, level: int = 0, sync: bool, beside: Sequence[str] = ()) -> list[str]:
         """Write entries, as packs have them, as a pack of a level, and return its files.
 
         Raises:
@@ -152,7 +154,7 @@ class ObjectStore:
 
         content = make_pack(entries, self.hash_function)
         name = pack_name(level, wall_ms(), content[0][-self.oid_size :])
-        put_pack(self.pack_directory, self._temporary_path(), name, content, sync=sync)
+        put_pack(self.pack_directory, self._temporary_path(), name, content, sync=sync, beside=beside)
         return [f"{self.pack_directory}/{name}.pack", f"{self.pack_directory}/{name}.idx"]
 
     def tidy(self) -> int:

@@ -2,8 +2,8 @@
 
 What gitcoord writes has no deltas: that is quick to write and large to keep. What is old goes into a pack that git
 makes; the newest state is kept apart in a small pack of gitcoord's own form, so that commands that look at it load no
-library for git's. Of loose objects, which older versions left, only old ones that the log reaches are packed; of
-gitcoord's packs all objects are, reached or not: what is built and not yet published is in nobody's way.
+library for git's. Of loose objects, which older versions left, only old ones that the log reaches are packed. What
+nothing reaches is kept apart too, until it is old (`gitcoord.store.unreached`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from gitcoord.errors import IntegrityFault, StorageFault
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory
 from gitcoord.store.entries import parse_loose
+from gitcoord.store.gathering import is_whole
 from gitcoord.store.merging import retire_packs
 from gitcoord.store.objects import ObjectStore
 from gitcoord.store.packs import Packs
+from gitcoord.store.unreached import GRACE_S, unreached
+from gitcoord.values import NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.store.repository import Repository
@@ -49,9 +52,18 @@ def _fan_out(repo: Repository) -> list[str]:
         raise storage_fault(error, directory) from error
 
 
+class _Sound(NamedTuple):
+    """A pack of gitcoord's own in which nothing is damaged: its name, how old it is, and its entries by object name."""
+
+    name: str
+    at_s: float
+    entries: dict[bytes, bytes]
+
+
 def pack_history(repo: Repository, tip: bytes, now_s: float, env: dict[str, str]) -> int:
     """Let git pack what the log's history holds, and return how many objects went from where they lay.
 
+    What nothing reaches goes for good once its pack is older than `GRACE_S`; until then it stays in packs of its own.
     Safe beside writers and readers: a copy goes only after its pack is there.
 
     Args:
@@ -63,43 +75,68 @@ def pack_history(repo: Repository, tip: bytes, now_s: float, env: dict[str, str]
     Raises:
         StorageFault: git or the file system refused; no object is lost.
     """
+
+    def git(*words: str, given: bytes = b"") -> bytes:
+        return _git(repo, env, *words, given=given)
+
     with OsLock(f"{repo.runtime}/merge.lock"):
         store = ObjectStore(repo)
-        packs = Packs(store.pack_directory, store.oid_size)
-        entries: dict[bytes, bytes] = {}
-        names: list[str] = []
-        for name in packs.names():
-            found = packs.entries(name, store.hash_function)
-            if found is not None:
-                entries |= found
-                names.append(name)
+        packs = _sound_packs(store)
+        entries = {oid: entry for pack in packs for oid, entry in pack.entries.items()}
         loose = _old_loose(repo, now_s)
-        newest = {line.split()[2] for line in _git(repo, env, "ls-tree", "-r", "-t", tip.hex()).splitlines()}
-        newest |= {tip.hex().encode(), _git(repo, env, "rev-parse", f"{tip.hex()}^{{tree}}").strip()}
-        rows = _history_first(repo, tip, env, {oid.hex().encode() for oid in entries} - newest, loose.keys() - newest)
-        if not rows:
+        newest = {line.split()[2] for line in git("ls-tree", "-r", "-t", tip.hex()).splitlines()}
+        newest |= {tip.hex().encode(), git("rev-parse", f"{tip.hex()}^{{tree}}").strip()}
+        packed = {oid.hex().encode() for oid in entries} - newest
+        history = _history(repo, tip, env, packed | (loose.keys() - newest))
+        lost = unreached(git, repo.runtime, packed - history.keys())
+        young = {oid.hex().encode() for pack in packs if now_s - pack.at_s <= GRACE_S for oid in pack.entries}
+        rows = [*history.values(), *sorted(packed - history.keys() - lost)]
+        if not rows and lost <= young:
             return 0
-        _pack(repo, env, rows)
-        kept = {oid: entry for oid, entry in entries.items() if oid.hex().encode() in newest}
-        if kept:
-            store.put(kept, sync=True)
-        retire_packs(store.pack_directory, f"{repo.runtime}/retired", names)
+        if rows:
+            _pack(repo, env, rows)
+        stay = _put_apart(store, packs, newest, lost & young)
+        retire_packs(store.pack_directory, f"{repo.runtime}/retired", [pack.name for pack in packs])
+        gone = {oid: entry for oid, entry in entries.items() if oid.hex().encode() in lost - young}
+        if gone and not is_whole(repo, env):
+            store.put(gone, sync=True)  # somebody has named it just now
         still_old = _old_loose(repo, now_s)
         went = [name for name in loose if name in still_old and name in {row.split(b" ", 1)[0] for row in rows}]
         for name in went:
             remove(loose[name])
-        return len(went) + len(entries) - len(kept)
+        return len(went) + len(entries) - stay
 
 
-def _history_first(
-    repo: Repository, tip: bytes, env: dict[str, str], packed: set[bytes], loose: set[bytes]
-) -> list[bytes]:
-    """Return the lines that name the wanted objects to git: with their paths, in the order of history, then others."""
+def _sound_packs(store: ObjectStore) -> list[_Sound]:
+    packs = Packs(store.pack_directory, store.oid_size)
+    found: list[_Sound] = []
+    for name in packs.names():
+        entries = packs.entries(name, store.hash_function)
+        if entries is not None:
+            found.append(_Sound(name, os.stat(f"{store.pack_directory}/{name}.pack").st_mtime, entries))
+    return found
+
+
+def _put_apart(store: ObjectStore, packs: list[_Sound], newest: set[bytes], kept: set[bytes]) -> int:
+    """Put the newest state into one small pack, and what is kept of each pack into one of its age; return how many."""
+    first = {oid: entry for pack in packs for oid, entry in pack.entries.items() if oid.hex().encode() in newest}
+    if first:
+        store.put(first, sync=True)
+    seen = set(first)
+    for pack in packs:
+        rest = {oid: entry for oid, entry in pack.entries.items() if oid.hex().encode() in kept and oid not in seen}
+        if rest:
+            seen |= rest.keys()
+            path = store.put(rest, sync=True)[0]
+            os.utime(path, (pack.at_s, pack.at_s))
+    return len(seen)
+
+
+def _history(repo: Repository, tip: bytes, env: dict[str, str], wanted: set[bytes]) -> dict[bytes, bytes]:
+    """Return the lines that name to git those wanted objects that the log has, with their paths, in history's order."""
     listed = _git(repo, env, "rev-list", "--objects", tip.hex()).splitlines()
-    rows = {
-        line[: 2 * len(tip)]: line for line in listed if line[: 2 * len(tip)] in packed or line[: 2 * len(tip)] in loose
-    }
-    return [*rows.values(), *sorted(packed - rows.keys())]
+    size = 2 * len(tip)
+    return {line[:size]: line for line in listed if line[:size] in wanted}
 
 
 def _pack(repo: Repository, env: dict[str, str], rows: list[bytes]) -> None:

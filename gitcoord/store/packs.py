@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import RLock
+from collections.abc import Sequence
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
@@ -59,7 +60,9 @@ def pack_name(level: int, at_ms: int, check: bytes) -> str:
     return f"{MARK}{level:x}{inverse:0{_TIME_DIGITS}x}{check.hex()[:rest]}"
 
 
-def put_pack(directory: str, temporary: str, name: str, content: tuple[bytes, bytes], *, sync: bool) -> None:
+def put_pack(
+    directory: str, temporary: str, name: str, content: tuple[bytes, bytes], *, sync: bool, beside: Sequence[str] = ()
+) -> None:
     """Put a pack and its list where all of git sees them.
 
     Args:
@@ -68,6 +71,7 @@ def put_pack(directory: str, temporary: str, name: str, content: tuple[bytes, by
         name: of the pack, without its ending.
         content: the pack and the list.
         sync: whether both must have reached the disk on return.
+        beside: files that are synced with them, where there is anything to sync.
 
     Raises:
         StorageFault: the system could not; git then sees nothing of them.
@@ -78,7 +82,7 @@ def put_pack(directory: str, temporary: str, name: str, content: tuple[bytes, by
         for path, data in zip(rough, content, strict=True):
             _write(path, data, sync=sync)
         if sync:
-            sync_files(rough, directories=False)
+            sync_files(rough, directories=False, beside=beside)
         for path, place in zip(rough, final, strict=True):
             _move(path, place)
         # Who was stopped for a day between the two moves may find the first one swept away.

@@ -20,9 +20,18 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Callable, Sequence
 
 from gitcoord.errors import Contention, IntegrityFault
-from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, write_new, write_over
+from gitcoord.store.disk import (
+    SYNCS_AT_WRITE,
+    read_whole,
+    remove,
+    storage_fault,
+    sync_directory,
+    write_new,
+    write_over,
+)
 from gitcoord.values import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -89,7 +98,17 @@ class LogRef:
                 return None
         return self._parse(loose, self.path)
 
-    def swap(self, old: bytes | None, new: bytes, *, who: str, at_s: int, message: str, alone: bool = False) -> bool:
+    def swap(
+        self,
+        old: bytes | None,
+        new: bytes,
+        *,
+        who: str,
+        at_s: int,
+        message: str,
+        alone: bool = False,
+        first: Callable[[Sequence[str]], object] | None = None,
+    ) -> bool:
         """Move the ref from `old` to `new` and say whether it was at `old`; changes nothing if it was not.
 
         The caller holds gitcoord's publish lock. A crash leaves the ref at `old` or at `new`, in the former case
@@ -97,11 +116,13 @@ class LogRef:
 
         Args:
             old: the expected value, None for a ref that must not exist.
-            new: the new value; its objects are on the disk already.
+            new: the new value; its objects are on the disk already, or are once `first` has returned.
             who: `Name <mail>` for the reflog.
             at_s: the time for the reflog, in seconds since the epoch.
             message: the reflog's text.
             alone: the caller could not get the publish lock; what its holder left half-way is not touched.
+            first: brings to the disk what the new value names, and with it the files that it is given; nobody sees the
+                new value before it has returned.
 
         Raises:
             Contention: another program keeps the ref's lock file.
@@ -111,14 +132,19 @@ class LogRef:
         if alone:
             name = f"swap-{os.getpid()}-{os.urandom(4).hex()}"
             beside = LogRef(self._repo, durable=self._durable, swap=name)
-            return beside.swap(old, new, who=who, at_s=at_s, message=message)
+            return beside.swap(old, new, who=who, at_s=at_s, message=message, first=first)
+        content = b"%s\n" % new.hex().encode("ascii")
         try:
-            self._take(self.path, b"%s\n" % new.hex().encode("ascii"))
+            self._prepare(content, sync=first is None or SYNCS_AT_WRITE)
+            if first is not None:
+                first([self._swap] if self._durable else [])
+            self._take(self.path, content)
             if self.read() != old:
                 return False
             before = (old or bytes(self._oid_size)).hex()
             self._append_to_log(f"{before} {new.hex()} {_identity(who)} {at_s} +0000\t{_one_line(message)}\n")
             self._publish(self.path)
+            remove(self._swap)
             return self.read() == new
         finally:
             self._clear()
@@ -144,8 +170,10 @@ class LogRef:
         """
         if self.alias_state() == "ok":
             return
+        content = b"ref: %s\n" % REF.encode("ascii")
         try:
-            self._take(self._alias, b"ref: %s\n" % REF.encode("ascii"))
+            self._prepare(content, sync=True)
+            self._take(self._alias, content)
             self._publish(self._alias)
         finally:
             self._clear()
@@ -223,20 +251,23 @@ class LogRef:
             )
         return oid
 
-    def _take(self, target: str, content: bytes) -> None:
-        """Take a ref's lock file, which then holds the content; on return `_swap` proves that it is ours."""
+    def _prepare(self, content: bytes, *, sync: bool) -> None:
+        """Write what a ref is to hold; without `sync` somebody else brings it to the disk, before it is taken."""
         self._clear()
         try:
-            if not self._reuse_spare(content):
-                write_new(self._swap, content, mode=0o666, sync=self._durable, reserve=not self._durable)
+            if not self._reuse_spare(content, sync=sync and self._durable):
+                write_new(self._swap, content, mode=0o666, sync=sync and self._durable, reserve=not self._durable)
         except OSError as error:
             raise storage_fault(error, self._swap) from error
+
+    def _take(self, target: str, content: bytes) -> None:
+        """Take a ref's lock file, which then holds the prepared content; `_swap` proves that it is ours."""
         try:
             self._poll_lock(f"{target}.lock", content)
         except OSError as error:
             raise storage_fault(error, f"{target}.lock") from error
 
-    def _reuse_spare(self, content: bytes) -> bool:
+    def _reuse_spare(self, content: bytes, *, sync: bool) -> bool:
         """Let the file of an older value hold the content as `_swap`, if there is one that is nobody else's."""
         if not self._spare:
             return False
@@ -244,7 +275,7 @@ class LogRef:
             os.replace(self._spare, self._swap)
             found = os.lstat(self._swap)
             if found.st_nlink == 1 and found.st_size == len(content) and stat.S_ISREG(found.st_mode):
-                write_over(self._swap, content, sync=self._durable)
+                write_over(self._swap, content, sync=sync)
                 return True
             os.unlink(self._swap)
         except FileNotFoundError:

@@ -122,6 +122,7 @@ class Spool:
         if known is None:
             for found, objects in self._chunks(self._read(*place)):
                 if found == commit:
+                    self._fresh.note(commit, objects)
                     return objects
         return known
 

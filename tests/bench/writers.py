@@ -16,7 +16,7 @@ from pygit2.enums import ObjectType
 from bench.history import REF
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bench.history import NewTree, Step
 
@@ -92,23 +92,40 @@ class Pygit2:
 class Plumbing:
     """`git hash-object`, `mktree`, `commit-tree`, `update-ref`: a process for each object and one for the ref.
 
+    git syncs the files that it writes and no directory, so a power cut may take a name that it has answered with. To
+    promise what the others promise, the directories are synced here, by the quickest way that there is: the objects'
+    once each, before the ref moves, and the ref's after it.
+
     Args:
         path: the repository to write into.
         durable: whether git syncs what it writes.
+        names: whether the directories are synced too.
     """
 
-    def __init__(self, path: str, *, durable: bool) -> None:
+    def __init__(self, path: str, *, durable: bool, names: bool = True) -> None:
         sync = "loose-object,reference" if durable else "none"
         self._git = ["git", "-C", path, "-c", f"core.fsync={sync}", "-c", "core.fsyncMethod=fsync"]
+        self._objects, self._ref = f"{path}/.git/objects", os.path.dirname(f"{path}/.git/{REF}")
+        self._names = durable and names
 
     def write(self, step: Step) -> None:
         """Write the step's objects and move the ref to its commit."""
-        for blob in step.blobs:
-            self._run("hash-object", "-w", "--stdin", stdin=blob)
+        made = [self._run("hash-object", "-w", "--stdin", stdin=blob) for blob in step.blobs]
         for tree in step.trees:
-            self._run("mktree", stdin="".join(f"{m:06o} {k} {o}\t{n}\n" for m, k, o, n in tree.listing).encode())
+            rows = "".join(f"{m:06o} {k} {o}\t{n}\n" for m, k, o, n in tree.listing)
+            made.append(self._run("mktree", stdin=rows.encode()))
         commit = self._run("commit-tree", step.tree, "-p", step.parent, stdin=step.message.encode(), env=_dates(step))
+        self._sync(f"{self._objects}/{name[:2]}" for name in (*made, commit))
         self._run("update-ref", "--create-reflog", "-m", step.reflog, REF, commit, step.parent)
+        self._sync([self._ref])
+
+    def _sync(self, directories: Iterable[str]) -> None:
+        for directory in dict.fromkeys(directories) if self._names else ():
+            if not os.path.isdir(directory):
+                continue  # its object was there before, in a pack
+            fd = os.open(directory, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
 
     def _run(self, *words: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
         whole = {**os.environ, **env} if env else None

@@ -82,6 +82,12 @@ def rows(place: str, sizes: Sizes) -> Iterator[Row]:
         ours, raw, built = race.run(sizes.writes)
         yield Row(GROUP, f"one lock / pygit2 writing the same, {how}", ours, built, "ms", 3)
         yield Row(GROUP, f"one lock / libgit2 given finished objects, {how}", ours, raw, "ms", None)
-        race = Race(os.path.join(place, f"plumbing-{how}"), [partial(Plumbing, durable=durable)], durable=durable)
-        ours, plumbing = race.run(max(5, sizes.writes // 10))
+        makers = [partial(Plumbing, durable=durable)]
+        if durable:
+            makers.append(partial(Plumbing, durable=True, names=False))
+        race = Race(os.path.join(place, f"plumbing-{how}"), makers, durable=durable)
+        ours, plumbing, *nameless = race.run(max(5, sizes.writes // 10))
         yield Row(GROUP, f"git's plumbing / one lock, {how}", ours, plumbing, "ms", 8, at_least=True)
+        for less in nameless:
+            what = "git's plumbing, its names left unsynced / one lock, synced"
+            yield Row(GROUP, what, ours, less, "ms", None, at_least=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,10 +12,10 @@ from gitcoord.service import Desk, initialise, open_desk
 from gitcoord.store.packing import pack_history
 from processes.workers import entries, stores, write_for
 from support.procs import start
-from support.repo import fsck, git, make_repo, tree_paths
+from support.repo import LOG_REF, fsck, git, make_repo, tree_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from gitcoord.store.entries import Object
@@ -68,15 +68,18 @@ class CleanedBetween:
     def __init__(self, repo: str, cleaner: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
         self.cleaned = 0
         self.desk: Desk = open_desk(repo, session="writer")
-        ref = self.desk.access.coordinator.ref
-        swap = ref.swap
+        objects = self.desk.access.coordinator.objects
+        self.publish: Callable[..., list[str]] = objects.publish
 
-        def cleaned_swap(*args: Any, **more: Any) -> bool:
+        def cleaned_publish(new: Iterable[Object], beside: Sequence[str] = ()) -> list[str]:
+            tip = git(repo, "rev-parse", LOG_REF)
+            paths = self.publish(new, beside)
             git(repo, *cleaner)
+            assert git(repo, "rev-parse", LOG_REF) == tip, "the ref has yet to move"
             self.cleaned += 1
-            return swap(*args, **more)
+            return paths
 
-        monkeypatch.setattr(ref, "swap", cleaned_swap)
+        monkeypatch.setattr(objects, "publish", cleaned_publish)
 
 
 @pytest.fixture(
@@ -117,13 +120,14 @@ def test_the_same_cleaner_takes_the_same_objects_from_gits_own_store(
     objects.directory = f"{repo}/.git/objects"
     if how == "loose":
 
-        def publish(new: Iterable[Object]) -> list[str]:
+        def publish(new: Iterable[Object], beside: Sequence[str] = ()) -> list[str]:
+            del beside
             paths: list[str] = []
             for found in new:
                 objects.write(found.kind, found.body, paths)
             return paths
 
-        monkeypatch.setattr(objects, "publish", publish)
+        between.publish = publish
     answer = between.desk.store_data("scope", "k", 1)
     assert answer["ok"], "the writer has no idea"
     assert between.cleaned == 1
@@ -170,9 +174,9 @@ def test_our_own_packing_between_the_objects_and_the_ref_takes_nothing_that_is_w
     def pack() -> None:
         packed.append(pack_history(coordinator.repository, coordinator.tip(), now.at_ms / 1000, config.environment()))
 
-    def packing_publish(objects: Iterable[Object]) -> list[str]:
+    def packing_publish(objects: Iterable[Object], beside: Sequence[str] = ()) -> list[str]:
         pack()
-        paths = publish(objects)
+        paths = publish(objects, beside)
         pack()
         return paths
 

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -78,7 +79,10 @@ def stores(log: list[Entry]) -> dict[tuple[str, str], list[Any]]:
 
 # -- ends and stops at a chosen moment
 
-_CALLS = ("open", "write", "pwrite", "replace", "rename", "link", "unlink", "mkdir", "fsync", "ftruncate", "close")
+_CALLS = (
+    *("open", "write", "pwrite", "ftruncate", "fsync", "fdatasync", "close"),
+    *("replace", "rename", "link", "unlink", "mkdir"),
+)
 
 
 class Trap:
@@ -106,17 +110,22 @@ class Trap:
         self._at = at
         self._action = action
         self._torn = torn
+        # What is synced at one time is synced by several threads: each call has a number of its own.
+        self._counting = threading.Lock()
 
     def install(self) -> None:
         """Stand between this process and the system from now on."""
         for name in _CALLS:
-            setattr(os, name, self._wrapped(name, getattr(os, name)))
+            if hasattr(os, name):
+                setattr(os, name, self._wrapped(name, getattr(os, name)))
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **more: Any) -> Any:
             if (not self._torn or name == "write") and self._within in (None, self.phase):
-                self.calls += 1
-                if self.calls == self._at or (isinstance(self._at, str) and str(args[0]).endswith(self._at)):
+                with self._counting:
+                    self.calls += 1
+                    number = self.calls
+                if number == self._at or (isinstance(self._at, str) and str(args[0]).endswith(self._at)):
                     self._at = 0
                     if self._torn:
                         half = real(args[0], args[1][: len(args[1]) // 2])
