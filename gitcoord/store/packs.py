@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import RLock
+from collections.abc import Iterator
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
@@ -227,6 +228,7 @@ class Packs:
         self._oid_size = oid_size
         self._packs: dict[str, _Pack] = {}
         self._unreadable: set[str] = set()
+        self._last = ""
         self._guard = RLock()
 
     def names(self) -> list[str]:
@@ -281,9 +283,18 @@ class Packs:
                     self.refresh()
             return self._read(oid)
 
+    def _in_order(self) -> Iterator[tuple[str, _Pack]]:
+        """Yield the packs in the order in which they are asked: what belongs together was written together."""
+        last = self._packs.get(self._last)
+        if last is not None:
+            yield self._last, last
+        for name, pack in self._packs.items():
+            if pack is not last:
+                yield name, pack
+
     def _read(self, oid: bytes) -> Found:
         bad: list[str] = []
-        for name, pack in self._packs.items():
+        for name, pack in self._in_order():
             if name in self._unreadable:
                 continue
             try:
@@ -295,6 +306,7 @@ class Packs:
                 continue
             found = pack.get(oid, place)
             if found is not None:
+                self._last = name
                 return Found(found, bad)
             bad.append(pack.path)
         return Found(None, bad)

@@ -8,7 +8,7 @@ from gitcoord.log import Log
 from gitcoord.model import Policy
 from gitcoord.state import State
 from gitcoord.values import Any, NamedTuple, cast
-from gitcoord.verify import merges, rules
+from gitcoord.verify import merges, rules, segments
 from gitcoord.verify.evidence import Reader, Seen, Signatures, scratch_of
 from gitcoord.verify.history import History, Missing, between
 from gitcoord.verify.memory import Memory, MemoryFile, digest
@@ -53,6 +53,9 @@ class Examination:
         log: what is verified.
         remembered: what was verified before, and behind which nothing is judged again.
         pinned: the fingerprint of the key that the log's root must have; None believes the log's own first word.
+
+    Attributes:
+        processes: how many may judge at the same time; None leaves it to the length of the log and to the machine.
     """
 
     def __init__(self, log: Log, remembered: Memory | None = None, pinned: str | None = None) -> None:
@@ -66,6 +69,7 @@ class Examination:
         self.ids: set[bytes] = set(() if remembered is None else remembered.ids)
         self.good: bytes | None = None
         self.root: str | None = None
+        self.processes: int | None = None
         self._signatures = Signatures(scratch_of(log))
         self._behind: dict[bytes, _Behind] = {}
         self._last: tuple[bytes, State] | None = None
@@ -101,13 +105,19 @@ class Examination:
         try:
             for here in history.edges:
                 self._assume(here)
-            for here in history.commits:
-                self._judge(here)
-                if here.oid in line:
-                    self.good = here.oid
-                if self._signatures.waiting >= _SETTLED_AT_ONCE:
+            first, *others = segments.cut(history.commits, self.processes)
+            with segments.Helpers(self.log, self.pinned, others) as helpers:
+                for number, stretch in enumerate([first, *others]):
+                    if number and self._joins(helpers.answer(number - 1)):
+                        self.good = next((seen.oid for seen in reversed(stretch) if seen.oid in line), self.good)
+                        continue
+                    for here in stretch:
+                        self._judge(here)
+                        if here.oid in line:
+                            self.good = here.oid
+                        if self._signatures.waiting >= _SETTLED_AT_ONCE:
+                            self._settle()
                     self._settle()
-            self._settle()
             if self.pinned is not None and self.root is None and history.commits and not history.commits[0].parents:
                 here, self.good = history.commits[0], None
                 raise Broken("root", f"begins a log without a root, and this clone trusts {self.pinned}")  # noqa: TRY301
@@ -118,6 +128,33 @@ class Examination:
         except _Unsigned as late:
             return late.fault
         return None
+
+    def _joins(self, good: segments.Good | None) -> bool:
+        """Take over what a helper found of the next stretch, unless anything of it asks for a second look."""
+        if good is None or not good.ids.isdisjoint(self.ids) or not self.tally.join(good.tally):
+            return False
+        self.ids |= good.ids
+        self.merges = self.merges or good.merges
+        self.root = good.root or self.root
+        self.repository = good.repository
+        self._last = None
+        return True
+
+    def judged(self, commits: list[bytes]) -> segments.Good | None:
+        """Judge a stretch of a log whose beginning somebody else judges; None where not all of it is good.
+
+        Args:
+            commits: each after its parents, or with parents outside.
+        """
+        try:
+            for oid in commits:
+                self._judge(self.reader.seen(oid))
+                if self._signatures.waiting >= _SETTLED_AT_ONCE:
+                    self._settle()
+            self._settle()
+        except (Broken, IntegrityFault, _Unsigned):
+            return None
+        return segments.Good(self.ids, self.tally.told(), self.merges, self.root, self.repository or "")
 
     def _settle(self) -> None:
         """Check the signatures that wait.
