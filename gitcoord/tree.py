@@ -403,7 +403,8 @@ class Tree:
                 if body is None:
                     changes[file_name] = None
                 elif not isinstance(body, Dir):
-                    changes[file_name] = Entry(BLOB, add(b"blob", body if isinstance(body, bytes) else body.body))
+                    oid = add(b"blob", body if isinstance(body, bytes) else body.body)
+                    changes[file_name] = _new(Entry, (BLOB, oid))
             node = directory.base.spliced(changes) if changes else directory.base
             directory.base, directory.changes = node, {}
             if parent is not None and not node.index:
@@ -414,5 +415,5 @@ class Tree:
             if parent is None:
                 root = oid
             else:
-                entries.setdefault(id(parent), {})[name] = Entry(TREE, oid)
+                entries.setdefault(id(parent), {})[name] = _new(Entry, (TREE, oid))
         return root

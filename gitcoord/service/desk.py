@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gitcoord import names
 from gitcoord.errors import BadRequest, CoordError, SessionEnded
-from gitcoord.service import looking, news
+from gitcoord.service import looking, news, quarantine
 from gitcoord.service.access import Access, open_access
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.integrity import IntegrityVerbs
@@ -91,6 +91,9 @@ class Desk(IntegrityVerbs):
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
             self.collect_news(notices, session)
+        kept_out = quarantine.notice(self.access.runtime)
+        if kept_out is not None:
+            notices.append(kept_out)
         if notices:
             answer["notices"] = notices
         return answer

@@ -14,10 +14,11 @@ from gitcoord.service import points
 from gitcoord.service.setup import ROOT_KEY
 from gitcoord.service.views import View
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
-from gitcoord.verify.chain import Examination, Verdict, growth_fault, ids_behind
+from gitcoord.verify.chain import Examination, Verdict, growth_fault
 from gitcoord.verify.evidence import remote_tips
 from gitcoord.verify.memory import Memory, MemoryFile
 from gitcoord.verify.rules import Fault
+from gitcoord.verify.used import ids_behind
 
 if TYPE_CHECKING:
     from gitcoord.log import Log

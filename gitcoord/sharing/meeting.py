@@ -28,13 +28,15 @@ from gitcoord.runtime.shared import Contact, Flight, Shared
 from gitcoord.sharing.door import may_repair, newest_good
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, unrelated
+from gitcoord.sharing.words import MovedError, answer_lost, damaged, event, no_log, not_taken, quarantined, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any
 
 _ROUNDS = 50
 _REPEATS = 5
 _UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
+_REPAIR = "ask somebody whose role has `repair` to run: gitcoord sync"
+_SWITCHED_OFF = "look at it, then: git config gitcoord.restore true, gitcoord sync"
 _UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
 
 
@@ -71,15 +73,25 @@ class Meeting:
         """The tip that the remote's log was last seen to have."""
         return self.contact.tip
 
-    def saw(self, tip: bytes | None, began: Stamp, *events: dict[str, Any]) -> None:
+    def saw(
+        self, tip: bytes | None, began: Stamp, *events: dict[str, Any], quarantine: dict[str, Any] | None = None
+    ) -> None:
         """Write down what a look at the remote found that began at a time, and what was not in order."""
         before = self.contact
-        after = before._replace(tip=tip, reached=notes.moment(began), failed=None)
+        after = before._replace(tip=tip, reached=notes.moment(began), failed=None, quarantine=quarantine)
         for one in events:
             after = after.with_event(one)
         notes.write_contact(self._runtime, after)
         if tip is not None and tip != before.tip:
             write_side_ref(self._repository, f"{SEEN}/{self.shared.label}", tip)
+
+    def joined(self, good: bytes, found: bytes, fault: IntegrityFault | None, began: Stamp) -> None:
+        """Write down what a clone without a log has taken over, and what above it is bad and was left there."""
+        kept = None
+        if fault is not None:
+            self._keep(found)
+            kept = quarantined(began, good, found, fault, _REPAIR)
+        self.saw(good, began, quarantine=kept)
 
     def _failed(self, error: RemoteFault, began: Stamp) -> RemoteFault:
         """Note that a try failed, for those who wait behind it, and return the error with the way out."""
@@ -259,10 +271,10 @@ class Meeting:
             RemoteDamaged: it cannot be, and is not to be put right.
             UnsupportedFormat: a later version of gitcoord wrote it.
         """
-        good, fault = newest_good(self.local, found, before)
+        sound = newest_good(self.local, found, before)
+        good, fault = sound.tip or before, sound.fault
         if fault is None:
             return found
-        good = before if good is None else good
         expected = before or good
         self._keep(found)
         if good is None or expected is None:
@@ -270,13 +282,16 @@ class Meeting:
         if before is None:
             self._check_related(good)
         name = "forged" if isinstance(fault, BadCommit) else "unreadable"
-        self._stop_unless_restoring(name, expected, found, began)
+        way_out = _REPAIR if self.restores() else _SWITCHED_OFF
+        quarantine = quarantined(self.local.clock.stamp(), good, found, fault, way_out)
+        self._stop_unless_restoring(name, expected, found, began, quarantine)
         if not may_repair(self.local):
-            self.saw(expected, began, self._event(name, good, found, f"kept out, since {fault.message}"))
+            self._leave(name, good, found, began, f"kept out, since {fault.message}", seen=expected, kept=quarantine)
             raise RemoteDamaged(
                 f"the log on {self.shared.remote} is {name}: {fault.message}; what is good goes up to {good.hex()}",
-                next="ask somebody whose role has `repair` to run: gitcoord sync",
+                next=way_out,
                 event=name,
+                quarantine=quarantine,
             )
         if not self.push(good, found, drops=True):
             raise MovedError
@@ -310,18 +325,30 @@ class Meeting:
         for tip in tips:
             write_side_ref(self._repository, f"{KEPT}/{tip.hex()}", tip)
 
-    def _stop_unless_restoring(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
+    def _stop_unless_restoring(
+        self, name: str, before: bytes, found: bytes | None, began: Stamp, quarantine: dict[str, Any] | None = None
+    ) -> None:
         self._keep(before, *([] if found is None else [found]))
         if self.restores():
             return
-        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off")
+        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off", kept=quarantine)
         raise damaged(self.shared, name, before, found)
 
-    def _leave(self, name: str, before: bytes, found: bytes | None, began: Stamp, why: str) -> None:
+    def _leave(
+        self,
+        name: str,
+        before: bytes,
+        found: bytes | None,
+        began: Stamp,
+        why: str,
+        *,
+        seen: bytes | None = None,
+        kept: dict[str, Any] | None = None,
+    ) -> None:
         """Note what is not put right; once, however often it is met."""
         one, last = self._event(name, before, found, why), self.contact.events[-1:]
         told = any({**one, "at": ""} == {**known, "at": ""} for known in last)
-        self.saw(before, began, *([] if told else [one]))
+        self.saw(seen or before, began, *([] if told else [one]), quarantine=kept)
 
     def _restore_ref(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         """Give the remote's log back the end that it had."""

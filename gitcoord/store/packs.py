@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
-from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from gitcoord.store.deltas import Deltas
@@ -33,6 +33,7 @@ _LEVEL_AT = len(MARK)
 _READ_WHOLE = 1 << 18
 _TRIES = 3
 _TIME_DIGITS = 12
+_new = cast("Any", tuple).__new__
 
 
 class Found(NamedTuple):
@@ -307,7 +308,7 @@ class Packs:
             found = pack.get(oid, place)
             if found is not None:
                 self._last = name
-                return Found(found, bad)
+                return _new(Found, (found, bad))
             bad.append(pack.path)
         return Found(None, bad)
 
