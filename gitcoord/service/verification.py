@@ -84,10 +84,10 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
     fault = verdict.fault or _remote_fault(access, examination, tip)
     if fault is not None:
         raise _bad(fault, answer)
-    _pin(access, examination, pinned, notices, answer)
     answer["warnings"] = examination.reader.disguises([] if history is None else history.first_parents)
     if verdict.edges:
-        raise _partly(verdict, answer)
+        raise _partly(verdict, answer)  # where a log began cannot be seen from here: nothing is pinned
+    _pin(access, examination, pinned, notices, answer)
     memory_file.write(
         Memory(
             tip,

@@ -209,3 +209,17 @@ def test_blame_tells_who_held_a_path_why_and_how_it_ended(repo: str) -> None:
     ]
     assert (holds[0]["ended_by"], holds[1]["ended"], holds[1]["reason"]) == ("eve", "released", "why")
     assert run(repo, "blame", "b.py", "--json").json["holds"][0]["ended"] is None
+
+
+def test_a_shallow_signed_log_is_partly_verified_and_pins_no_root(tmp_path: Path) -> None:
+    where = make_repo(tmp_path / "signed")
+    make_key(str(tmp_path / "ada"))
+    assert run(where, "init", "--sign", "ssh", "--key", str(tmp_path / "ada")).code == 0
+    for name in ("a", "b"):
+        assert run(where, "lock", name).code == 0
+    other = str(tmp_path / "other")
+    git(str(tmp_path), "clone", "-q", "--depth", "1", f"file://{where}", other)
+    git(other, "fetch", "-q", "--depth", "2", "origin", f"{LOG_REF}:{LOG_REF}")
+    done = run(other, "verify", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "partly_verified")
+    assert "gitcoord.root" not in git(other, "config", "--list")
