@@ -15,9 +15,10 @@ from gitcoord.values import Any, cast
 
 _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
+_LAYOUTS_KEPT = 1000
 
 _quoted = json.encoder.encode_basestring
-_PLAIN: dict[type[Any], Callable[[Any], str]] = {
+_PLAIN: dict[Any, Callable[[Any], str]] = {
     str: _quoted,
     int: str,
     bool: lambda value: "true" if value else "false",
@@ -25,6 +26,9 @@ _PLAIN: dict[type[Any], Callable[[Any], str]] = {
 }
 _FEW = 8
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
+# Records of one kind have the same keys, mostly in the same order: they are sorted and quoted once.
+_layouts: dict[tuple[int | str, ...], list[tuple[str, str]]] = {}
+_CLOSED = ["\n" + " " * level + "}" for level in range(_BROKEN_LEVELS)]
 
 
 def dumps(value: Any) -> bytes:
@@ -40,34 +44,44 @@ def dumps(value: Any) -> bytes:
 
 
 def _render(value: Any, level: int) -> str:
-    plain = _PLAIN.get(cast("type[Any]", type(value)))
+    plain = _PLAIN.get(type(value))
     if plain is not None:
         return plain(value)
     if not value:
         return "{}" if type(value) is dict else "[]" if type(value) is list else _encode(value)
-    if level < _BROKEN_LEVELS:
-        inner = " " * (level + 1)
-        if isinstance(value, dict):
-            rows = _members(cast("dict[str, Any]", value), level)
-            return f"{{\n{inner}" + f",\n{inner}".join(rows) + "\n" + " " * level + "}"
-        if isinstance(value, list):
-            rows = [inner + _render(item, level + 1) for item in cast("list[Any]", value)]
-            return "[\n" + ",\n".join(rows) + "\n" + " " * level + "]"
-    elif type(value) is dict and len(cast("dict[str, Any]", value)) <= _FEW:
-        # A claim, as a rule: to set up the library's encoder costs more than all of it.
-        return "{" + ", ".join(_members(cast("dict[str, Any]", value), level)) + "}"
+    if level >= _BROKEN_LEVELS:
+        if type(value) is dict and len(cast("dict[str, Any]", value)) <= _FEW:
+            # A claim, as a rule: to set up the library's encoder costs more than all of it.
+            members = cast("dict[str, Any]", value)
+            return "{" + ", ".join(f"{_quoted(key)}: {_render(members[key], level)}" for key in sorted(members)) + "}"
+        return _encode(value)
+    below = level + 1
+    rows: list[str] = []
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        for key, head in _layout(members, below):
+            member = members[key]
+            plain = _PLAIN.get(type(member))
+            # Most members are plain: a call for each would be most of the time that a record takes.
+            rows.append(head + (_render(member, below) if plain is None else plain(member)))
+        return "{\n" + ",\n".join(rows) + _CLOSED[level]
+    if isinstance(value, list):
+        inner = " " * below
+        rows = [inner + _render(item, below) for item in cast("list[Any]", value)]
+        return "[\n" + ",\n".join(rows) + "\n" + " " * level + "]"
     return _encode(value)
 
 
-def _members(value: dict[str, Any], level: int) -> list[str]:
-    rows: list[str] = []
-    for key in sorted(value):
-        member = value[key]
-        plain = _PLAIN.get(cast("type[Any]", type(member)))
-        # Most members are plain: a call for each would be most of the time that a record takes.
-        text = _render(member, level + 1) if plain is None else plain(member)
-        rows.append(f"{_quoted(key)}: {text}")
-    return rows
+def _layout(members: dict[str, Any], level: int) -> list[tuple[str, str]]:
+    """Return the keys of an object in their order, each with all that its line has before the value."""
+    spelled = (level, *members)
+    known = _layouts.get(spelled)
+    if known is None:
+        if len(_layouts) >= _LAYOUTS_KEPT:
+            _layouts.clear()
+        inner = " " * level
+        known = _layouts[spelled] = [(key, f"{inner}{_quoted(key)}: ") for key in sorted(members)]
+    return known
 
 
 def loads(body: bytes, where: str) -> Any:

@@ -107,6 +107,9 @@ class GitSettings(NamedTuple):
     git_signs: bool | None = None
     git_format: str | None = None
     git_key: str | None = None
+    gpg_program: str | None = None
+    ssh_program: str | None = None
+    ssh_default_key: str | None = None
 
 
 class Settings(NamedTuple):
@@ -279,6 +282,31 @@ def _list_git_config(git_dir: str, env: Mapping[str, str] | None) -> bytes:
     return done.stdout
 
 
+def ask_default_key(command: str) -> str | None:
+    """Return the first line that `gpg.ssh.defaultKeyCommand` prints, as git asks it; None where it prints none.
+
+    Args:
+        command: a program and its arguments, quoted as in a shell; no shell is started.
+
+    Raises:
+        CoordError: it cannot be run, fails, or does not answer.
+    """
+    import shlex
+    import subprocess
+
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own setting, which git runs for each signature
+            shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_GIT_TIMEOUT_S, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise CoordError(f"gpg.ssh.defaultKeyCommand did not tell a key: {error}", next="name one: --key") from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()[:500]
+        raise CoordError(f"gpg.ssh.defaultKeyCommand failed: {said}", next="name a key: --key")
+    lines = done.stdout.decode(errors="replace").splitlines()
+    return lines[0].strip() or None if lines else None
+
+
 def git_environment(
     env: Mapping[str, str], *, entries: Iterable[tuple[str, str]] = (), objects: tuple[str, str] | None = None
 ) -> dict[str, str]:
@@ -382,6 +410,9 @@ def parse_git_config(listing: bytes) -> GitSettings:
         git_signs=_parse_switch(values.get("commit.gpgsign")),
         git_format=values.get("gpg.format") or None,
         git_key=values.get("user.signingkey") or None,
+        gpg_program=values.get("gpg.openpgp.program") or values.get("gpg.program") or None,
+        ssh_program=values.get("gpg.ssh.program") or None,
+        ssh_default_key=values.get("gpg.ssh.defaultkeycommand") or None,
     )
 
 

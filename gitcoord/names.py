@@ -33,6 +33,9 @@ _IGNORED_BY_HFS = dict.fromkeys(
 )
 
 _LETTER, _ENCODED, _WILDCARD = 0, 1, 2
+# The same few parts are asked for again and again: by each rule, and at each operation of a log that is replayed.
+_PARTS_KEPT = 4000
+_encoded_parts: dict[str, bytes] = {}
 
 _C_ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 0x22: '"', 0x5C: "\\"}
 _C_UNESCAPES = {letter: code for code, letter in _C_ESCAPES.items()}
@@ -52,6 +55,15 @@ def encode_part(part: str) -> bytes:
     Raises:
         ValueError: a backslash stands before something else, or the text is no decoded bytes: a caller's bug.
     """
+    known = _encoded_parts.get(part)
+    if known is None:
+        if len(_encoded_parts) >= _PARTS_KEPT:
+            _encoded_parts.clear()
+        known = _encoded_parts[part] = _encode_part(part)
+    return known
+
+
+def _encode_part(part: str) -> bytes:
     if "\\" not in part and _is_harmless(part):
         return part.encode("utf-8", "surrogateescape")
     units: list[tuple[str, int]] = []

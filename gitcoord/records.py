@@ -5,6 +5,8 @@ A record that cannot be read, or is not of its kind's shape, raises with its pla
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gitcoord import canonical, names, principals
 from gitcoord.errors import IntegrityFault, UnreadableRecord
 from gitcoord.model import DEFAULT_LIMITS
@@ -69,14 +71,28 @@ class Records:
         if isinstance(found, bytes):
             fresh = self._by_body.get(found)
             return _checked(canonical.loads(found, shown(where)), kind, where) if fresh is None else fresh
-        record = self._by_oid.get(found.oid)
+        return self.record(found.oid, tree.blob, kind, where)
+
+    def record(self, oid: bytes, read: Callable[[bytes], bytes], kind: str, where: Parts) -> dict[str, Any]:
+        """Return the record in a blob.
+
+        Args:
+            oid: the blob.
+            read: returns a blob's body.
+            kind: what the record has to be.
+            where: its place in the state, for errors.
+
+        Raises:
+            UnreadableRecord: not JSON, or not of this kind's shape.
+        """
+        record = self._by_oid.get(oid)
         if record is None:
             try:
-                body = tree.body(found)
+                body = read(oid)
             except IntegrityFault as error:
                 raise placed(error, where) from error
             record = _checked(canonical.loads(body, shown(where)), kind, where)
-            self._keep(found.oid, record, len(body))
+            self._keep(oid, record, len(body))
         return record
 
     def _keep(self, oid: bytes, record: dict[str, Any], size: int) -> None:
@@ -120,7 +136,10 @@ def _fits(record: Any, shape: dict[str, type | tuple[type, ...]]) -> bool:
     if type(record) is not dict:
         return False
     fields = cast("dict[str, Any]", record)
-    return all(name in fields and isinstance(fields[name], kind) for name, kind in shape.items())
+    for name, kind in shape.items():  # noqa: SIM110 - it takes half as long as `all` of a generator
+        if name not in fields or not isinstance(fields[name], kind):
+            return False
+    return True
 
 
 def _listed(value: Any) -> list[Any]:

@@ -72,6 +72,24 @@ def _is_sound(lock: Lock) -> bool:
     return lock["kind"] == "resource" or (lock["kind"] == "pattern") == paths.has_wildcard(lock["key"])
 
 
+def check_header(record: dict[str, Any] | None) -> Header:
+    """Return what stands in `coord.json` if this program knows its format.
+
+    Raises:
+        UnsupportedFormat: a later version of gitcoord wrote it.
+        UnreadableRecord: there is none.
+    """
+    if record is None:
+        raise UnreadableRecord("coord.json is missing from the log's tip", next="gitcoord doctor", record="coord.json")
+    if record["format"] != FORMAT or record["rules"] > RULES:
+        raise UnsupportedFormat(
+            f"the log has format {record['format']} and rules {record['rules']}; "
+            f"this gitcoord knows format {FORMAT} and rules up to {RULES}",
+            next="upgrade gitcoord",
+        )
+    return cast("Header", record)
+
+
 class State:
     """The state at one commit, or what operations make of it. `fork` before changing what others may look at.
 
@@ -128,18 +146,7 @@ class State:
             UnsupportedFormat: a later version of gitcoord wrote it.
             UnreadableRecord: there is none, or it cannot be read.
         """
-        record = self._read(_HEADER, "header")
-        if record is None:
-            raise UnreadableRecord(
-                "coord.json is missing from the log's tip", next="gitcoord doctor", record="coord.json"
-            )
-        if record["format"] != FORMAT or record["rules"] > RULES:
-            raise UnsupportedFormat(
-                f"the log has format {record['format']} and rules {record['rules']}; "
-                f"this gitcoord knows format {FORMAT} and rules up to {RULES}",
-                next="upgrade gitcoord",
-            )
-        return cast("Header", record)
+        return check_header(self._read(_HEADER, "header"))
 
     @header.setter
     def header(self, header: Header) -> None:

@@ -102,10 +102,20 @@ class Node:
         Args:
             changes: the new entry of each name; None removes it.
         """
-        raw, index, keys = self.raw, dict(self.index), list(self.keys)
+        raw, index = self.raw, dict(self.index)
+        keys: list[bytes] | None = None
         for name, entry in changes.items():
-            old = index.pop(name, None)
+            old = index.get(name)
+            if old is not None and entry is not None and old.mode == entry.mode:
+                # The commonest change by far: the entry stays in its place.
+                row = b"%b %b\0%b" % (old.mode, name, old.oid)
+                raw = raw.replace(row, row[: -len(old.oid)] + entry.oid, 1)
+                index[name] = entry
+                continue
+            if keys is None:
+                keys = list(self.keys)
             if old is not None:
+                del index[name]
                 row = b"%b %b\0%b" % (old.mode, name, old.oid)
                 at = raw.index(row)
                 raw = raw[:at] + raw[at + len(row) :]
@@ -123,7 +133,7 @@ class Node:
             raw = raw[:at] + b"%b %b\0%b" % (entry.mode, name, entry.oid) + raw[at:]
             keys.insert(place, key)
             index[name] = entry
-        return Node(raw, index, keys)
+        return Node(raw, index, self._keys if keys is None else keys)
 
 
 _EMPTY = Node(b"", {}, [])
@@ -327,6 +337,11 @@ class Tree:
         directory = self.open(parts[:-1])
         return None if directory is None else self.file(directory, parts[-1])
 
+    @property
+    def blob(self) -> Callable[[bytes], bytes]:
+        """Reads a file of the tree by its object id; see `NodeCache.blob`."""
+        return self._cache.blob
+
     def body(self, found: bytes | Draft | Entry) -> bytes:
         """Return the bytes of what `file` or `find` returned."""
         if isinstance(found, Draft):
@@ -401,7 +416,8 @@ class Tree:
                 if body is None:
                     changes[file_name] = None
                 elif not isinstance(body, Dir):
-                    changes[file_name] = Entry(BLOB, add(b"blob", body if isinstance(body, bytes) else body.body))
+                    oid = add(b"blob", body if isinstance(body, bytes) else body.body)
+                    changes[file_name] = _new(Entry, (BLOB, oid))
             node = directory.base.spliced(changes) if changes else directory.base
             directory.base, directory.changes = node, {}
             if parent is not None and not node.index:
@@ -412,5 +428,5 @@ class Tree:
             if parent is None:
                 root = oid
             else:
-                entries.setdefault(id(parent), {})[name] = Entry(TREE, oid)
+                entries.setdefault(id(parent), {})[name] = _new(Entry, (TREE, oid))
         return root

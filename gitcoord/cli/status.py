@@ -67,6 +67,10 @@ def _show_remote(remote: acting.Answer | None) -> None:
     print(f"remote {visible(remote['remote'])}: {when}, {remote['ahead']} ahead, {remote['behind']} behind")
     if remote.get("unreached"):
         print(f"  not reached: {visible(remote['unreached'].get('message'), 500)}")
+    kept_out = remote.get("quarantine")
+    if kept_out:
+        where, rule = visible(kept_out.get("ref")), visible(kept_out.get("rule"))
+        print(f"  bad history is kept out of use: {where}, from {visible(kept_out.get('commit'))} on, rule {rule}")
     for event in remote.get("events") or ():
         print(f"  {visible(event.get('event'))} at {visible(event.get('at'))}: {visible(event.get('done'), 500)}")
 

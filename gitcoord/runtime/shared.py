@@ -77,6 +77,8 @@ class Contact(NamedTuple):
         failed: when the last try began that failed, with the `code` and the `message`; None after a success.
         events: what was not as it should be and what was done about it, the oldest first.
         local: the newest end of this clone's reflog that was looked at.
+        quarantine: the bad history that the remote's log had then, and none of which is used: `tip`, `good` (the
+            newest commit that is used), `commit` (the first bad one), `rule`, `reason`, `at`, `next`; None for none.
     """
 
     tip: bytes | None = None
@@ -84,6 +86,7 @@ class Contact(NamedTuple):
     failed: dict[str, Any] | None = None
     events: tuple[dict[str, Any], ...] = ()
     local: int = 0
+    quarantine: dict[str, Any] | None = None
 
     def reached_since(self, stamp: Stamp) -> bool:
         """Tell whether a successful look began at this time of this machine or later."""
@@ -118,7 +121,8 @@ def read_contact(runtime: str) -> Contact:
     try:
         tip = None if found.get("tip") is None else bytes.fromhex(found["tip"])
         events = tuple(event for event in cast("list[dict[str, Any]]", found.get("events", [])) if "event" in event)
-        return Contact(tip, _moment(found, "reached"), _moment(found, "failed"), events, int(found.get("local", 0)))
+        reached, failed, quarantine = (_moment(found, name) for name in ("reached", "failed", "quarantine"))
+        return Contact(tip, reached, failed, events, int(found.get("local", 0)), quarantine)
     except (ValueError, TypeError):
         return Contact()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitcoord.errors import CoordError, SessionEnded
-from gitcoord.service import news
+from gitcoord.service import news, quarantine
 from gitcoord.service.views import View
 from gitcoord.values import TYPE_CHECKING, Any
 
@@ -55,6 +55,9 @@ class Answering:
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
             self.collect_news(notices, session)
         news.settle(lambda: notices.extend(self._words(session)), notices)
+        kept_out = quarantine.notice(self.access.runtime)
+        if kept_out is not None:
+            notices.append(kept_out)
         if notices:
             answer["notices"] = notices
         return answer

@@ -9,7 +9,7 @@ from gitcoord.errors import CoordError, IntegrityFault, RemoteFault
 from gitcoord.model_time import Stamp, parse_time
 from gitcoord.runtime.oslock import OsLock
 from gitcoord.runtime.shared import Contact, Shared, read_contact, read_flight
-from gitcoord.service import remotes
+from gitcoord.service import quarantine, remotes
 from gitcoord.service.access import Access
 from gitcoord.service.examination import Finding
 from gitcoord.store.siderefs import INCOMING, KEPT, PENDING, SEEN, drop_side_ref, read_side_refs, write_side_ref
@@ -30,6 +30,9 @@ def examine_sharing(access: Access, *, fix: bool) -> Iterator[Finding]:
         return
     yield from _settings(access, shared)
     yield from _flight(access, fix=fix)
+    kept_out = quarantine.notice(access.runtime)
+    if kept_out is not None:
+        yield Finding("quarantined", kept_out, "error", fixable=False)
     contact = read_contact(access.runtime)
     yield from _contact(contact, shared, access.now())
     yield from _seen(access, shared, contact, fix=fix)

@@ -21,13 +21,14 @@ from gitcoord.runtime.shared import (
     write_contact,
     write_shared,
 )
+from gitcoord.service import quarantine
 from gitcoord.service.access import Access
 from gitcoord.service.project import is_remote_url, repository_config
 from gitcoord.service.views import View
+from gitcoord.sharing.door import newest_good
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
 from gitcoord.sharing.sharer import Sharer
-from gitcoord.sharing.sound import newest_sound
 from gitcoord.state import State
 from gitcoord.transitions import clocks
 from gitcoord.values import TYPE_CHECKING, Any
@@ -94,25 +95,28 @@ def look_for_log(access: Access, remote: str) -> Shared | None:
     return next((Shared(remote, ref) for ref in (DEFAULT_REF, BRANCH_REF) if ref in found), None)
 
 
-def join(access: Access, shared: Shared) -> None:
-    """Take over a remote's log in a clone that has none, and share from now on.
+def join(access: Access, shared: Shared) -> str | None:
+    """Take over a remote's log in a clone that has none, as far as it is good, and share from now on.
+
+    Returns:
+        the fingerprint of the log's root, where it has one.
 
     Raises:
         RemoteFault: it was not reached.
-        IntegrityFault: what is there is no log that this program can read.
+        IntegrityFault: what is there is no log that this program can read, or has another root than the trusted one.
     """
     meeting = _meeting(access, shared)
     began = access.now()
     tip = meeting.transport.fetch(into=meeting.incoming)
     if tip is None:
         raise RemoteFault(f"the log on {shared.remote} is gone again", next="gitcoord init")
-    sound = newest_sound(access.log, tip)
+    sound = newest_good(access.coordinator, tip, None)
     if sound.tip is None:
         raise sound.fault or IntegrityFault(f"the log on {shared.remote} cannot be read", next="gitcoord sync")
-    tip = sound.tip  # what lies above it is no commit of the log: the next contact sets the remote back
-    access.coordinator.move(None, tip, f"joined {shared.remote}")
-    meeting.saw(tip, began)
+    access.coordinator.move(None, sound.tip, f"joined {shared.remote}")
     write_shared(access.runtime, shared)
+    meeting.joined(sound.tip, tip, sound.fault, began)
+    return sound.root
 
 
 def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
@@ -364,6 +368,7 @@ def standing(access: Access) -> View:
         "behind": behind,
         "reached_at": reached.get("time"),
         "unreached": None if failed is None else {name: failed.get(name) for name in ("time", "code", "message")},
+        "quarantine": quarantine.standing(access.runtime),
     }
 
 

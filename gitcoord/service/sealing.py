@@ -36,8 +36,10 @@ def seal(policy: Policy, revision: int, value: Any, scratch: str) -> tuple[str, 
             without.append(name)
     if not keys:
         raise Refused(
-            "no principal of the policy has a GPG key to which a value could be sealed",
-            next="add one: gitcoord keys add NAME FINGERPRINT",
+            "a value is sealed to GPG keys, and no principal of the policy has one that counts: "
+            f"{', '.join(without) or 'there are no principals'}; nothing was written",
+            next="add a GPG key that encrypts: gitcoord keys add NAME FINGERPRINT",
+            without=without,
         )
     from gitcoord.signing import gpg
 

@@ -87,7 +87,7 @@ def initialise(
         notices.append(f"this clone trusts logs of the root {signing.trust} from now on ({ROOT_KEY})")
     if coordinator.ref.read() is None:
         restored = coordinator.restore()
-    joined = None if local else _look_around(access, remote, warnings)
+    joined = None if local else _look_around(access, remote, warnings, notices)
     if coordinator.ref.read() is None:
         created, signer = _begin(access, signing)
     coordinator.mend_refs()
@@ -146,7 +146,7 @@ def _share(access: Access, remote: str, *, branch: bool, adopt: bool) -> dict[st
     return remotes.turn_on(access, shared, adopt=adopt)
 
 
-def _look_around(access: Access, named: str | None, warnings: list[str]) -> dict[str, Any] | None:
+def _look_around(access: Access, named: str | None, warnings: list[str], notices: list[str]) -> dict[str, Any] | None:
     """Join the log of the named or the default remote, where there is one; say why where that cannot be told."""
     if access.shared is not None:
         return None
@@ -163,7 +163,10 @@ def _look_around(access: Access, named: str | None, warnings: list[str]) -> dict
         if found is None:
             return None
         if fresh:
-            remotes.join(access, found)
+            root = remotes.join(access, found)
+            if root is not None and config.read_git_config(access.repository.git_dir).root is None:
+                config.set_git_config(access.repository.git_dir, ROOT_KEY, root)
+                notices.append(f"first use: the root of this log is {root}; this clone trusts no other ({ROOT_KEY})")
             return {**remotes.described(access, found), "published": False}
         return remotes.turn_on(access, found)
     except UnrelatedLogs as error:

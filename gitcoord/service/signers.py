@@ -64,19 +64,22 @@ class Signers:
         for session in files_in(f"{self._repository.runtime}/keys"):
             path = key_path(self._repository, session)
             if os.path.isfile(path):
-                return open_signer(self._wanted(path, "ssh"))
+                return open_signer(self._wanted(path, "ssh", config.GitSettings()))
         return None
 
     def find(self, session: str | None) -> Signer | None:
         """Return the signer of a session, None where nothing says that there is one."""
-        if self._explicit is not None:
-            return open_signer(self._wanted(self._explicit, None))
         own = None if session is None else key_path(self._repository, session)
-        if own is not None and os.path.isfile(own):
-            return open_signer(self._wanted(own, "ssh"))
+        if self._explicit is None and own is not None and os.path.isfile(own):
+            return open_signer(self._wanted(own, "ssh", config.GitSettings()))
+        if self._explicit is not None and os.path.isfile(os.path.expanduser(self._explicit)):
+            # A file says all that there is to know: git need not be asked.
+            return open_signer(self._wanted(self._explicit, None, config.GitSettings()))
         git = config.read_git_config(self._repository.git_dir)
+        if self._explicit is not None:
+            return open_signer(self._wanted(self._explicit, None, git))
         if git.sign or git.signing_key:
-            return open_signer(self._wanted(git.signing_key, git.sign))
+            return open_signer(self._wanted(git.signing_key, git.sign, git))
         return self.of_git(git)
 
     def of_git(self, git: config.GitSettings) -> Signer | None:
@@ -86,19 +89,27 @@ class Signers:
         kind = {"ssh": "ssh", "openpgp": "gpg"}.get(git.git_format or "openpgp")
         if kind is None:
             raise NoKey(f"gpg.format is {git.git_format}, which gitcoord cannot sign in", next="use ssh or openpgp")
-        return open_signer(self._wanted(git.git_key, kind))
+        return open_signer(self._wanted(_git_key(git, kind), kind, git))
 
     def named(self, kind: str | None, key: str | None) -> Signer:
         """Return the signer that `init --sign` asks for; without a key, the one that git is set to."""
+        git = config.read_git_config(self._repository.git_dir)
         if key is None and self._explicit is None:
-            git = config.read_git_config(self._repository.git_dir)
             fits = (git.git_format or "openpgp") == {"gpg": "openpgp"}.get(kind or "", kind)
-            key = git.git_key if fits else None
-        return open_signer(self._wanted(key or self._explicit, kind))
+            key = _git_key(git, kind) if fits else None
+        return open_signer(self._wanted(key or self._explicit, kind, git))
 
-    def _wanted(self, key: str | None, kind: str | None) -> Wanted:
+    def _wanted(self, key: str | None, kind: str | None, git: config.GitSettings) -> Wanted:
         env = self._env
-        return Wanted(key, kind, env.agent_socket, env.gnupg_home, os.path.expanduser("~"))
+        home = os.path.expanduser("~")
+        return Wanted(key, kind, env.agent_socket, env.gnupg_home, home, git.gpg_program, git.ssh_program)
+
+
+def _git_key(git: config.GitSettings, kind: str | None) -> str | None:
+    """Return the key with which the user's git signs: the one that is named, or what its command tells."""
+    if git.git_key is None and kind == "ssh" and git.ssh_default_key is not None:
+        return config.ask_default_key(git.ssh_default_key)
+    return git.git_key
 
 
 def key_path(repository: Repository, session: str) -> str:
@@ -168,7 +179,8 @@ def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
         return _armoured(repository, text)
     from gitcoord.signing import gpg
 
-    fingerprint, armoured = gpg.export_public(text, config.read_environment().gnupg_home)
+    git = config.read_git_config(repository.git_dir)
+    fingerprint, armoured = gpg.export_public(text, config.read_environment().gnupg_home, git.gpg_program)
     return "gpg", fingerprint, armoured
 
 

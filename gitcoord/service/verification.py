@@ -9,15 +9,25 @@ root is pinned in the clone's own git configuration, the first time it is met, a
 from __future__ import annotations
 
 from gitcoord import config, principals
-from gitcoord.errors import BadCommit, BadRequest, IntegrityFault, NotInitialised, PartlyVerified, Refused
+from gitcoord.errors import (
+    BadCommit,
+    BadRequest,
+    IntegrityFault,
+    NotInitialised,
+    PartlyVerified,
+    Refused,
+    StorageFault,
+)
 from gitcoord.service import points
 from gitcoord.service.setup import ROOT_KEY
 from gitcoord.service.views import View
+from gitcoord.store.siderefs import KEPT, write_side_ref
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
-from gitcoord.verify.chain import Examination, Verdict, growth_fault, ids_behind
+from gitcoord.verify.chain import Examination, Verdict, growth_fault
 from gitcoord.verify.evidence import remote_tips
 from gitcoord.verify.memory import Memory, MemoryFile
 from gitcoord.verify.rules import Fault
+from gitcoord.verify.used import ids_behind
 
 if TYPE_CHECKING:
     from gitcoord.log import Log
@@ -58,7 +68,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         if remembered is None:
             raise
         gone = Fault(remembered.tip, "deleted", "was verified here, and the log's ref is gone")
-        raise _bad(gone, {}) from None
+        raise _bad(gone, _kept(access, remembered.tip)) from None
     pinned = _pinned(access, request, notices)
     if remembered is not None and pinned is not None and remembered.root != pinned:
         remembered = None  # it was verified for another root, or for none
@@ -69,15 +79,15 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         examination.tally.add(remembered.counts)
     verdict, history = examination.run(None if remembered is None else remembered.tip, tip)
     if remembered is not None and history is not None and not history.grown:
-        _check_lost(access.log, examination, remembered, tip)
+        _check_lost(access, examination, remembered, tip)
     answer = _answer(examination, verdict, remembered, tip)
     fault = verdict.fault or _remote_fault(access, examination, tip)
     if fault is not None:
         raise _bad(fault, answer)
-    _pin(access, examination, pinned, notices, answer)
     answer["warnings"] = examination.reader.disguises([] if history is None else history.first_parents)
     if verdict.edges:
-        raise _partly(verdict, answer)
+        raise _partly(verdict, answer)  # where a log began cannot be seen from here: nothing is pinned
+    _pin(access, examination, pinned, notices, answer)
     memory_file.write(
         Memory(
             tip,
@@ -94,14 +104,25 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
 # -- what was lost, replaced or put in front
 
 
-def _check_lost(log: Log, examination: Examination, remembered: Memory, tip: bytes) -> None:
-    """Name what happened to a log that does not have behind it what was verified here.
+def _kept(access: Access, *tips: bytes) -> View:
+    """Keep histories as evidence, where nothing that happens to the log takes them away, and tell the refs."""
+    names = [f"{KEPT}/{tip.hex()}" for tip in tips]
+    try:
+        kept = [name for name, tip in zip(names, tips, strict=True) if write_side_ref(access.repository, name, tip)]
+    except StorageFault:
+        kept = []  # who may not write here can still be told
+    return {"kept": kept}
+
+
+def _check_lost(access: Access, examination: Examination, remembered: Memory, tip: bytes) -> None:
+    """Name what happened to a log that does not have behind it what was verified here; both histories are kept.
 
     Raises:
         BadCommit: always.
     """
+    log = access.log
     repository = log.state_at(tip).header["repository"]
-    facts: View = {"verified": remembered.tip.hex(), "tip": tip.hex()}
+    facts: View = {"verified": remembered.tip.hex(), "tip": tip.hex(), **_kept(access, remembered.tip, tip)}
     if repository != remembered.repository:
         reason = f"is of the log {repository}; the log of this repository is {remembered.repository}"
         raise _bad(Fault(tip, "grafted", reason), facts)

@@ -1,22 +1,42 @@
 """At the door: what somebody else pushed is judged before anything here rests on it.
 
 What cannot be a commit of the log at all is told apart at once (`sound`). Where the log has principals, everything that
-came is verified: replayed bit for bit, and each commit signed by a key that the policy before it lets do this. A log
-without principals proves nobody's identity, and is verified when somebody asks (`gitcoord verify`).
+came is verified as `gitcoord verify` does: replayed bit for bit, and each commit signed by a key that the policy before
+it lets do this. So is what comes to a log without principals, unless it is more than `REPLAYED_AT_MOST` commits: of so
+many the form of each is judged alone (format, repository, revision, parents, ids, message, author and dates), and that
+its tree is what its operations make is left to `gitcoord verify`. Of a history there that did not grow from what was
+seen nothing but operations is taken over, each replayed and judged anew (`growth`).
 """
 
 from __future__ import annotations
 
-from gitcoord import principals
-from gitcoord.errors import BadCommit
-from gitcoord.sharing.sound import Sound, newest_sound
-from gitcoord.values import TYPE_CHECKING
+from gitcoord import config, principals
+from gitcoord.errors import BadCommit, IntegrityFault
+from gitcoord.sharing.growth import has_first_parent
+from gitcoord.sharing.sound import newest_sound
+from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.coordinator import Coordinator
 
+REPLAYED_AT_MOST = 200
 
-def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Sound:
+
+class Arrived(NamedTuple):
+    """What of that which somebody pushed may be used.
+
+    Attributes:
+        tip: the found tip, or the nearest of its first parents that is good; None where there is none.
+        fault: the first thing that is wrong; None where nothing is.
+        root: the fingerprint of the log's root, where it got one in what was judged.
+    """
+
+    tip: bytes | None
+    fault: IntegrityFault | None
+    root: str | None = None
+
+
+def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Arrived:
     """Return the newest commit, from a found tip along first parents, that may be used, and what is wrong above it.
 
     Args:
@@ -28,13 +48,18 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Sound:
         UnsupportedFormat: a later version of gitcoord wrote a commit: nothing is wrong with it.
     """
     sound = newest_sound(log, found)
-    if sound.fault is not None or before is None or not principals.is_signed_log(log.state_at(before).policy):
-        return sound
+    if sound.tip is None:
+        return Arrived(None, sound.fault)
+    base = _trusted(log, sound.tip) if before is None else before
+    signed = any(principals.is_signed_log(log.state_at(oid).policy) for oid in (base, sound.tip) if oid is not None)
+    if not signed and before is not None and not _is_grown(log, sound.tip, before):
+        return Arrived(sound.tip, sound.fault)
     from gitcoord.verify.chain import verify_arriving
 
-    verdict = verify_arriving(log, before, found)
+    pinned = config.read_git_config(log.repository.git_dir).root if signed else None
+    verdict = verify_arriving(log, base, sound.tip, pinned, replayed=None if signed else REPLAYED_AT_MOST)
     if verdict.fault is None:
-        return sound
+        return Arrived(sound.tip, sound.fault, verdict.root)
     fault = verdict.fault
     wrong = BadCommit(
         f"commit {fault.commit.hex()} breaks the rule {fault.rule}: it {fault.reason}",
@@ -42,7 +67,20 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Sound:
         commit=fault.commit.hex(),
         rule=fault.rule,
     )
-    return Sound(verdict.good or before, wrong)
+    return Arrived(verdict.good or before, wrong, verdict.root)
+
+
+def _trusted(log: Coordinator, found: bytes) -> bytes | None:
+    """Return the clone's own tip where the found one grew from it: what was written here needs no second look."""
+    tip = log.ref.read()
+    return tip if tip is not None and _is_grown(log, found, tip) else None
+
+
+def _is_grown(log: Coordinator, found: bytes, before: bytes) -> bool:
+    try:
+        return has_first_parent(log, found, before)
+    except IntegrityFault:
+        return False  # who asks next names what cannot be read
 
 
 def may_repair(log: Coordinator) -> bool:

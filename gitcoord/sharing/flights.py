@@ -63,10 +63,12 @@ class Flights:
         """The tip that the remote's log was last seen to have."""
         return self.contact.tip
 
-    def saw(self, tip: bytes | None, began: Stamp, *events: dict[str, Any]) -> None:
+    def saw(
+        self, tip: bytes | None, began: Stamp, *events: dict[str, Any], quarantine: dict[str, Any] | None = None
+    ) -> None:
         """Write down what a look at the remote found that began at a time, and what was not in order."""
         before = self.contact
-        after = before._replace(tip=tip, reached=notes.moment(began), failed=None)
+        after = before._replace(tip=tip, reached=notes.moment(began), failed=None, quarantine=quarantine)
         for one in events:
             after = after.with_event(one)
         notes.write_contact(self._runtime, after)

@@ -34,7 +34,7 @@ from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.losers import losers
 from gitcoord.sharing.sound import newest_sound
 from gitcoord.sharing.waiting import Waiting
-from gitcoord.sharing.words import MovedError, damaged, event, no_log, unrelated
+from gitcoord.sharing.words import MovedError, damaged, event, no_log, quarantined, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, write_side_ref
 from gitcoord.values import Any
 
@@ -42,6 +42,8 @@ _ROUNDS = 50
 # Of so much of the reflog it costs less to read it again than to note that it was read.
 _REFLOG_READ_AGAIN = 1 << 15
 _REPEATS = 5
+_REPAIR = "ask somebody whose role has `repair` to run: gitcoord sync"
+_SWITCHED_OFF = "look at it, then: git config gitcoord.restore true, gitcoord sync"
 
 
 class Meeting:
@@ -77,9 +79,19 @@ class Meeting:
         """The tip that the remote's log was last seen to have."""
         return self.flights.seen
 
-    def saw(self, tip: bytes | None, began: Stamp, *events: dict[str, Any]) -> None:
+    def saw(
+        self, tip: bytes | None, began: Stamp, *events: dict[str, Any], quarantine: dict[str, Any] | None = None
+    ) -> None:
         """Write down what a look at the remote found; see `Flights.saw`."""
-        self.flights.saw(tip, began, *events)
+        self.flights.saw(tip, began, *events, quarantine=quarantine)
+
+    def joined(self, good: bytes, found: bytes, fault: IntegrityFault | None, began: Stamp) -> None:
+        """Write down what a clone without a log has taken over, and what above it is bad and was left there."""
+        kept = None
+        if fault is not None:
+            self._keep(found)
+            kept = quarantined(began, good, found, fault, _REPAIR)
+        self.saw(good, began, quarantine=kept)
 
     def push(self, head: bytes, expected: bytes | None, *, drops: bool = False) -> bool:
         """Let the remote's log end with a commit, if it ends with what is expected; see `Flights.push`."""
@@ -202,14 +214,14 @@ class Meeting:
             UnsupportedFormat: a later version of gitcoord wrote it.
         """
         try:
-            good, fault = newest_good(self.local, found, before)
+            sound = newest_good(self.local, found, before)
         except UnsupportedFormat as later:
             if before is not None:
                 self._leave("newer_format", before, found, began, f"not taken in: {later.message}")
             raise
+        good, fault = sound.tip or before, sound.fault
         if fault is None:
             return found
-        good = before if good is None else good
         expected = before or good
         self._keep(found)
         if good is None or expected is None:
@@ -217,13 +229,16 @@ class Meeting:
         if before is None:
             self._check_related(good)
         name = "forged" if isinstance(fault, BadCommit) else "unreadable"
-        self._stop_unless_restoring(name, expected, found, began)
+        way_out = _REPAIR if self.restores() else _SWITCHED_OFF
+        quarantine = quarantined(self.local.clock.stamp(), good, found, fault, way_out)
+        self._stop_unless_restoring(name, expected, found, began, quarantine)
         if not may_repair(self.local):
-            self.saw(expected, began, self._event(name, good, found, f"kept out, since {fault.message}"))
+            self._leave(name, good, found, began, f"kept out, since {fault.message}", seen=expected, kept=quarantine)
             raise RemoteDamaged(
                 f"the log on {self.shared.remote} is {name}: {fault.message}; what is good goes up to {good.hex()}",
-                next="ask somebody whose role has `repair` to run: gitcoord sync",
+                next=way_out,
                 event=name,
+                quarantine=quarantine,
             )
         if not self.push(good, found, drops=True):
             raise MovedError
@@ -257,18 +272,30 @@ class Meeting:
         for tip in tips:
             write_side_ref(self._repository, f"{KEPT}/{tip.hex()}", tip)
 
-    def _stop_unless_restoring(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
+    def _stop_unless_restoring(
+        self, name: str, before: bytes, found: bytes | None, began: Stamp, quarantine: dict[str, Any] | None = None
+    ) -> None:
         self._keep(before, *([] if found is None else [found]))
         if self.restores():
             return
-        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off")
+        self._leave(name, before, found, began, "left as it is: gitcoord.restore is off", kept=quarantine)
         raise damaged(self.shared, name, before, found)
 
-    def _leave(self, name: str, before: bytes, found: bytes | None, began: Stamp, why: str) -> None:
+    def _leave(
+        self,
+        name: str,
+        before: bytes,
+        found: bytes | None,
+        began: Stamp,
+        why: str,
+        *,
+        seen: bytes | None = None,
+        kept: dict[str, Any] | None = None,
+    ) -> None:
         """Note what is not put right; once, however often it is met."""
         one, last = self._event(name, before, found, why), self.contact.events[-1:]
         told = any({**one, "at": ""} == {**known, "at": ""} for known in last)
-        self.saw(before, began, *([] if told else [one]))
+        self.saw(seen or before, began, *([] if told else [one]), quarantine=kept)
 
     def _restore_ref(self, name: str, before: bytes, found: bytes | None, began: Stamp) -> None:
         """Give the remote's log back the end that it had."""

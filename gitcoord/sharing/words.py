@@ -7,6 +7,8 @@ from gitcoord.model_time import Stamp, format_time
 from gitcoord.runtime.shared import Shared
 from gitcoord.values import Any
 
+_REASON = 500
+
 
 class MovedError(Exception):
     """The remote moved while damage on it was put right."""
@@ -28,6 +30,27 @@ def event(now: Stamp, name: str, expected: bytes, found: bytes | None, done: str
         "expected": expected.hex(),
         "found": None if found is None else found.hex(),
         "done": done,
+    }
+
+
+def quarantined(now: Stamp, good: bytes, found: bytes, fault: IntegrityFault, way_out: str) -> dict[str, Any]:
+    """Return what is to be known of bad history while the remote has it.
+
+    Args:
+        now: when it was met.
+        good: the newest commit that is used.
+        found: the tip that the remote has.
+        fault: the first thing that is wrong with it.
+        way_out: what to do.
+    """
+    return {
+        "tip": found.hex(),
+        "good": good.hex(),
+        "commit": str(fault.facts.get("commit", found.hex())),
+        "rule": str(fault.facts.get("rule", "unreadable")),
+        "reason": fault.message[:_REASON],
+        "at": format_time(now.at_ms),
+        "next": way_out,
     }
 
 

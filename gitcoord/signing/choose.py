@@ -23,6 +23,8 @@ class Wanted(NamedTuple):
         agent: the SSH agent's socket, None where there is none.
         gnupg_home: GnuPG's directory, None for the user's own.
         home: the user's home directory, for `~`.
+        gpg_program: which GnuPG signs, as `gpg.program` names it; None for `gpg`.
+        ssh_program: what `gpg.ssh.program` names; gitcoord does not run it, and says so where no key is found.
     """
 
     key: str | None = None
@@ -30,6 +32,8 @@ class Wanted(NamedTuple):
     agent: str | None = None
     gnupg_home: str | None = None
     home: str = ""
+    gpg_program: str | None = None
+    ssh_program: str | None = None
 
 
 def open_signer(wanted: Wanted) -> Signer:
@@ -59,7 +63,10 @@ def open_signer(wanted: Wanted) -> Signer:
 def _gpg(key: str | None, wanted: Wanted) -> Signer:
     from gitcoord.signing.gpg import GpgKey
 
-    return GpgKey(key, wanted.gnupg_home)
+    program = wanted.gpg_program
+    if program is not None and program.startswith("~/"):
+        program = os.path.join(wanted.home, program[2:])
+    return GpgKey(key, wanted.gnupg_home, program)
 
 
 def _from_file(path: str, wanted: Wanted) -> Signer:
@@ -84,8 +91,9 @@ def _by_agent(public: PublicKey, wanted: Wanted) -> Signer:
     from gitcoord.signing.sshagent import AgentKey
 
     if wanted.agent is None:
+        other = f"; gpg.ssh.program ({wanted.ssh_program}) is not run" if wanted.ssh_program else ""
         raise NoKey(
-            f"the key {public.fingerprint} is locked or not here, and no SSH agent runs (SSH_AUTH_SOCK)",
+            f"the key {public.fingerprint} is locked or not here, and no SSH agent runs (SSH_AUTH_SOCK){other}",
             next="eval $(ssh-agent); ssh-add PATH",
             signer=public.fingerprint,
         )

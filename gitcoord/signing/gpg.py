@@ -45,16 +45,20 @@ class _Program(_Base):
         limit_s: seconds for each call.
         home: its directory; None is the user's own.
         options: for the program.
+        binary: which GnuPG: its path, or a name to be looked for.
     """
 
-    def __init__(self, limit_s: float, home: str | None = None, options: list[str] | None = None) -> None:
+    def __init__(
+        self, limit_s: float, home: str | None = None, options: list[str] | None = None, binary: str = "gpg"
+    ) -> None:
         self._limit_s = limit_s
         self.timed_out = False
         self._timers: dict[int, threading.Timer] = {}
         try:
-            super().__init__(gnupghome=home, options=options)
+            super().__init__(gpgbinary=binary, gnupghome=home, options=options)
         except (OSError, ValueError) as error:
-            raise NoKey(f"GnuPG cannot be used: {error}", next="install gnupg, or sign with an SSH key") from error
+            way_out = "install gnupg, or sign with an SSH key" if binary == "gpg" else "see git config gpg.program"
+            raise NoKey(f"GnuPG cannot be used ({binary}): {error}", next=way_out) from error
         self.encoding = "utf-8"
         _logger.setLevel(logging.CRITICAL)  # what it says is in the results
 
@@ -81,8 +85,8 @@ class _Program(_Base):
 
 
 @lru_cache(maxsize=8)
-def _signing_program(home: str | None) -> Any:
-    return _Program(TIME_LIMIT_S, home, ["--pinentry-mode", "error"])
+def _signing_program(home: str | None, binary: str | None = None) -> Any:
+    return _Program(TIME_LIMIT_S, home, ["--pinentry-mode", "error"], binary or "gpg")
 
 
 def is_fingerprint(text: str) -> bool:
@@ -96,18 +100,20 @@ class GpgKey:
     Args:
         wanted: a fingerprint, key id or address, as `user.signingKey` takes it; None is GnuPG's default key.
         home: GnuPG's directory, None for the user's own.
+        binary: which GnuPG, as `gpg.program` names it; None is `gpg`.
     """
 
     kind = "gpg"
 
-    def __init__(self, wanted: str | None, home: str | None = None) -> None:
+    def __init__(self, wanted: str | None, home: str | None = None, binary: str | None = None) -> None:
         """Find the key.
 
         Raises:
             NoKey: there is none with which this user could sign.
         """
         self._home = home
-        found = _signing_program(home).list_keys(True, keys=wanted)
+        self._binary = binary
+        found = _signing_program(home, binary).list_keys(True, keys=wanted)
         fingerprints = [str(row["fingerprint"]) for row in found]
         if not fingerprints:
             raise NoKey(
@@ -120,7 +126,7 @@ class GpgKey:
     @property
     def public(self) -> str:
         """The public key, armoured."""
-        return export_public(self.fingerprint, self._home)[1]
+        return export_public(self.fingerprint, self._home, self._binary)[1]
 
     def sign(self, payload: bytes) -> bytes:
         """Return the armoured signature of these bytes.
@@ -128,7 +134,7 @@ class GpgKey:
         Raises:
             NoKey: the key is locked, its agent does not answer in time, or it cannot sign.
         """
-        program = _signing_program(self._home)
+        program = _signing_program(self._home, self._binary)
         program.timed_out = False
         made = program.sign_file(BytesIO(payload), keyid=self.fingerprint, detach=True)
         if program.timed_out or not made.data:
@@ -141,13 +147,13 @@ class GpgKey:
         return bytes(made.data)
 
 
-def export_public(wanted: str, home: str | None = None) -> tuple[str, str]:
+def export_public(wanted: str, home: str | None = None, binary: str | None = None) -> tuple[str, str]:
     """Return the fingerprint and the armoured text of a public key in the user's keyring.
 
     Raises:
         NoKey: there is none.
     """
-    program = _signing_program(home)
+    program = _signing_program(home, binary)
     found = program.list_keys(keys=wanted)
     if not found:
         raise NoKey(f"GnuPG has no public key {wanted}", next="gpg --list-keys")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left
 
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 
 KINDS = frozenset({b"blob", b"tree", b"commit", b"tag"})
 KIND_OF_TYPE = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
@@ -24,6 +24,9 @@ _MAGIC = b"\xfftOc\0\0\0\2"
 _FAN_OUT = len(_MAGIC)
 _NAMES = _FAN_OUT + 1024
 _FAR = 1 << 31
+# After one look for so many objects in the list a table of it has paid for itself.
+_LOOKS_WORTH_A_TABLE = 40
+_new = cast("Any", tuple).__new__
 PACK_HEAD = 12
 
 
@@ -144,7 +147,7 @@ class Listing:
         count: how many objects the pack has.
     """
 
-    __slots__ = ("_checks", "_data", "_far", "_offsets", "_oid_size", "_pack_end", "count")
+    __slots__ = ("_checks", "_data", "_far", "_looks", "_offsets", "_oid_size", "_pack_end", "_table", "count")
 
     def __init__(self, data: bytes, oid_size: int, pack_size: int) -> None:
         """Look at a list.
@@ -170,12 +173,24 @@ class Listing:
         self._checks = _NAMES + self.count * oid_size
         self._offsets = self._checks + 4 * self.count
         self._pack_end = pack_size - oid_size
+        self._looks = 0
+        self._table: dict[bytes, int] | None = None
 
     def _number(self, at: int) -> int:
         return int.from_bytes(self._data[at : at + 4], "big")
 
     def find(self, oid: bytes) -> Place | None:
         """Return where the pack has an object, None where it has not."""
+        if self._table is None:
+            self._looks += 1
+            if self._looks * _LOOKS_WORTH_A_TABLE < self.count:
+                return self._search(oid)
+            # Of a name that is there twice the first one counts, as in a search.
+            self._table = {name: at for at, name in reversed(list(enumerate(self.names())))}
+        number = self._table.get(oid)
+        return None if number is None else self.place(number)
+
+    def _search(self, oid: bytes) -> Place | None:
         at = _FAN_OUT + 4 * oid[0]
         after = self._number(at)
         before = self._number(at - 4) if oid[0] else 0
@@ -197,7 +212,7 @@ class Listing:
             at = self._far + 8 * (start ^ _FAR)
             start = int.from_bytes(self._data[at : at + 8], "big")
         end = self._number(here + 4) if number + 1 < self.count else self._pack_end
-        return Place(start, end, self._number(self._checks + 4 * number))
+        return _new(Place, (start, end, self._number(self._checks + 4 * number)))
 
     def names(self) -> list[bytes]:
         """Return the names of all objects, in order."""

@@ -89,11 +89,17 @@ class ObjectStore:
         known = None if verify else self.fresh.get(oid)
         if known is not None:
             return known.kind, known.body
+        found = self._own.read(oid)
+        if found.good is not None and not found.bad and not (verify and self.hash_object(*found.good) != oid):
+            return found.good
+        return self._read_otherwise(oid, found, verify=verify)
+
+    def _read_otherwise(self, oid: bytes, packed: Found, *, verify: bool) -> tuple[bytes, bytes]:
         path = _loose_path(self.directory, oid)
         bad: list[str] = []
         # To look for a loose object that is not there costs less than to ask what others have built.
-        for look in (self._own.read, self._read_loose, self._ask, self._look_again, self._read_loose):
-            found = look(oid)
+        for look in (None, self._read_loose, self._ask, self._look_again, self._read_loose):
+            found = packed if look is None else look(oid)
             if found.good is not None and not (verify and self.hash_object(*found.good) != oid):
                 return found.good
             bad += [place for place in found.bad if place not in bad]

@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import RLock
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
-from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
     from gitcoord.store.deltas import Deltas
@@ -33,6 +33,7 @@ _LEVEL_AT = len(MARK)
 _READ_WHOLE = 1 << 18
 _TRIES = 3
 _TIME_DIGITS = 12
+_new = cast("Any", tuple).__new__
 
 
 class Found(NamedTuple):
@@ -231,6 +232,7 @@ class Packs:
         self._oid_size = oid_size
         self._packs: dict[str, _Pack] = {}
         self._unreadable: set[str] = set()
+        self._last = ""
         self._guard = RLock()
 
     def names(self) -> list[str]:
@@ -285,9 +287,18 @@ class Packs:
                     self.refresh()
             return self._read(oid)
 
+    def _in_order(self) -> Iterator[tuple[str, _Pack]]:
+        """Yield the packs in the order in which they are asked: what belongs together was written together."""
+        last = self._packs.get(self._last)
+        if last is not None:
+            yield self._last, last
+        for name, pack in self._packs.items():
+            if pack is not last:
+                yield name, pack
+
     def _read(self, oid: bytes) -> Found:
         bad: list[str] = []
-        for name, pack in self._packs.items():
+        for name, pack in self._in_order():
             if name in self._unreadable:
                 continue
             try:
@@ -299,7 +310,8 @@ class Packs:
                 continue
             found = pack.get(oid, place)
             if found is not None:
-                return Found(found, bad)
+                self._last = name
+                return _new(Found, (found, bad))
             bad.append(pack.path)
         return Found(None, bad)
 

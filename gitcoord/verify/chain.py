@@ -8,14 +8,17 @@ from gitcoord.log import Log
 from gitcoord.model import Policy
 from gitcoord.state import State
 from gitcoord.values import Any, NamedTuple, cast
-from gitcoord.verify import merges, rules
+from gitcoord.verify import merges, rules, segments
 from gitcoord.verify.evidence import Reader, Seen, Signatures, scratch_of
 from gitcoord.verify.history import History, Missing, between
-from gitcoord.verify.memory import Memory, MemoryFile, digest
+from gitcoord.verify.memory import Memory, digest
 from gitcoord.verify.rules import Broken, Fault, Found
 from gitcoord.verify.tally import Tally
+from gitcoord.verify.used import Ids, IdsFile, ids_behind, remembered_ids
 
 _SETTLED_AT_ONCE = 256
+# Reading so few commits again costs less than to write the ids of all.
+_NOTED_AFTER = 64
 
 
 class Verdict(NamedTuple):
@@ -29,6 +32,7 @@ class Verdict(NamedTuple):
         edges: commits at which a shallow clone's history ends. What lies behind them was not judged, and their own
             states were taken as they are: with any, nothing is verified in full.
         tally: what was found on the way.
+        root: the fingerprint of the log's root, where it got one in what was judged.
     """
 
     good: bytes | None
@@ -36,6 +40,7 @@ class Verdict(NamedTuple):
     checked: int
     edges: tuple[bytes, ...]
     tally: Tally
+    root: str | None = None
 
 
 class _Behind(NamedTuple):
@@ -53,6 +58,11 @@ class Examination:
         log: what is verified.
         remembered: what was verified before, and behind which nothing is judged again.
         pinned: the fingerprint of the key that the log's root must have; None believes the log's own first word.
+
+    Attributes:
+        processes: how many may judge at the same time; None leaves it to the length of the log and to the machine.
+        replayed: where there are more commits than these to judge, the form of each is judged alone: its place, its
+            format and its message, and not what its operations make of the state before it; None judges all fully.
     """
 
     def __init__(self, log: Log, remembered: Memory | None = None, pinned: str | None = None) -> None:
@@ -66,6 +76,9 @@ class Examination:
         self.ids: set[bytes] = set(() if remembered is None else remembered.ids)
         self.good: bytes | None = None
         self.root: str | None = None
+        self.processes: int | None = None
+        self.replayed: int | None = None
+        self._form_only = False
         self._signatures = Signatures(scratch_of(log))
         self._behind: dict[bytes, _Behind] = {}
         self._last: tuple[bytes, State] | None = None
@@ -88,12 +101,16 @@ class Examination:
             return self._verdict(Fault(where, "object", str(missing)), ()), None
         except IntegrityFault as error:
             return self._verdict(Fault(new, "object", error.message), ()), None
+        if not history.grown:
+            self.merges = True  # an id that is known may be on the other side only: that has to be looked up
+        if self.replayed is not None and len(history.commits) > self.replayed:
+            self._form_only, self.processes = True, 1
         edges = tuple(seen.oid for seen in history.edges)
         fault = self._judge_all(history)
         return self._verdict(fault, edges), history
 
     def _verdict(self, fault: Fault | None, edges: tuple[bytes, ...]) -> Verdict:
-        return Verdict(self.good, fault, self.tally.commits, edges, self.tally)
+        return Verdict(self.good, fault, self.tally.commits, edges, self.tally, self.root)
 
     def _judge_all(self, history: History) -> Fault | None:
         line = set(history.first_parents)
@@ -101,13 +118,19 @@ class Examination:
         try:
             for here in history.edges:
                 self._assume(here)
-            for here in history.commits:
-                self._judge(here)
-                if here.oid in line:
-                    self.good = here.oid
-                if self._signatures.waiting >= _SETTLED_AT_ONCE:
+            first, *others = segments.cut(history.commits, self.processes)
+            with segments.Helpers(self.log, self.pinned, others) as helpers:
+                for number, stretch in enumerate([first, *others]):
+                    if number and self._joins(helpers.answer(number - 1)):
+                        self.good = next((seen.oid for seen in reversed(stretch) if seen.oid in line), self.good)
+                        continue
+                    for here in stretch:
+                        self._judge(here)
+                        if here.oid in line:
+                            self.good = here.oid
+                        if self._signatures.waiting >= _SETTLED_AT_ONCE:
+                            self._settle()
                     self._settle()
-            self._settle()
             if self.pinned is not None and self.root is None and history.commits and not history.commits[0].parents:
                 here, self.good = history.commits[0], None
                 raise Broken("root", f"begins a log without a root, and this clone trusts {self.pinned}")  # noqa: TRY301
@@ -118,6 +141,33 @@ class Examination:
         except _Unsigned as late:
             return late.fault
         return None
+
+    def _joins(self, good: segments.Good | None) -> bool:
+        """Take over what a helper found of the next stretch, unless anything of it asks for a second look."""
+        if good is None or not good.ids.isdisjoint(self.ids) or not self.tally.join(good.tally):
+            return False
+        self.ids |= good.ids
+        self.merges = self.merges or good.merges
+        self.root = good.root or self.root
+        self.repository = good.repository
+        self._last = None
+        return True
+
+    def judged(self, commits: list[bytes]) -> segments.Good | None:
+        """Judge a stretch of a log whose beginning somebody else judges; None where not all of it is good.
+
+        Args:
+            commits: each after its parents, or with parents outside.
+        """
+        try:
+            for oid in commits:
+                self._judge(self.reader.seen(oid))
+                if self._signatures.waiting >= _SETTLED_AT_ONCE:
+                    self._settle()
+            self._settle()
+        except (Broken, IntegrityFault, _Unsigned):
+            return None
+        return segments.Good(self.ids, self.tally.told(), self.merges, self.root, self.repository or "")
 
     def _settle(self) -> None:
         """Check the signatures that wait.
@@ -154,6 +204,11 @@ class Examination:
         revision = max((parent.revision for parent in parents), default=0)
         repository = parents[0].repository if parents else None
         rules.check_place(found, repository, revision, _Used(self, found))
+        if self._form_only:
+            rules.check_form(found)
+            self._note(seen, found, _operation_ids(found))
+            self.tally.count(found.oid, found.header["revision"], found.header["operations"], None)
+            return
         if parents:
             state = self._state_of(found.parents[0])
             policy = state.policy
@@ -287,39 +342,6 @@ def _operation_ids(found: Found) -> list[bytes]:
     return [digest(operation["id"]) for operation in found.header["operations"]]
 
 
-def ids_behind(reader: Reader, tip: bytes, remembered: Memory | None) -> tuple[set[bytes], bool]:
-    """Return the digests of the ids on the history behind a good commit, and whether it has merges.
-
-    Read from the messages, which is quick, and right for a history that was judged before.
-
-    Args:
-        reader: reads commits.
-        tip: the good commit; its own ids count.
-        remembered: what need not be read again.
-    """
-    found = set[bytes](() if remembered is None else remembered.ids)
-    has_merges = remembered is not None and remembered.merges
-    stack, done = [tip], set[bytes](() if remembered is None else [remembered.tip])
-    while stack:
-        oid = stack.pop()
-        if oid in done:
-            continue
-        done.add(oid)
-        try:
-            seen = reader.seen(oid)
-        except ObjectMissing:
-            continue  # the end of a shallow history
-        message = seen.body.partition(b"\n\n")[2]
-        found.update(
-            digest(line[10:].decode(errors="replace"))
-            for line in message.split(b"\n")
-            if line.startswith(b"Coord-Id: ")
-        )
-        has_merges = has_merges or len(seen.parents) > 1
-        stack.extend(seen.parents)
-    return found, has_merges
-
-
 def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
     """Judge what somebody else wrote, before it is used.
 
@@ -341,14 +363,31 @@ def verify_new(log: Log, good: bytes, new: bytes) -> Verdict:
     return verify_arriving(log, good, new)
 
 
-def verify_arriving(log: Log, good: bytes, new: bytes) -> Verdict:
-    """Judge what is reachable from `new` and not from `good`, wherever `good` lies; otherwise like `verify_new`."""
-    remembered = MemoryFile(log.repository.runtime).read()
-    examination = Examination(log)
-    if remembered is not None and good != remembered.tip and not examination.reader.is_behind(remembered.tip, good):
-        remembered = None
-    examination.ids, examination.merges = ids_behind(examination.reader, good, remembered)
-    return examination.run(good, new)[0]
+def verify_arriving(
+    log: Log, good: bytes | None, new: bytes, pinned: str | None = None, *, replayed: int | None = None
+) -> Verdict:
+    """Judge what is reachable from `new` and not from `good`, wherever `good` lies; otherwise like `verify_new`.
+
+    Which ids were used behind `good` is remembered for the next time (`IdsFile`).
+
+    Args:
+        log: the log; the new objects must be readable through it.
+        good: the tip that is in use; None where nothing is, and all is judged.
+        new: what was fetched.
+        pinned: the fingerprint of the key that the log's root must have, where it gets one in what is judged.
+        replayed: of more commits than these the form alone is judged (`Examination.replayed`).
+    """
+    runtime = log.repository.runtime
+    examination = Examination(log, None, pinned)
+    examination.replayed = replayed
+    known = None if good is None else remembered_ids(runtime, good)
+    if good is not None:
+        examination.ids, examination.merges = ids_behind(examination.reader, good, known)
+    verdict, history = examination.run(good, new)
+    fresh = len(examination.ids) - (0 if known is None else len(known.ids))
+    if verdict.fault is None and history is not None and history.grown and not history.edges and fresh >= _NOTED_AFTER:
+        IdsFile(runtime).write(Ids(new, examination.merges, examination.ids))
+    return verdict
 
 
 def verify_all(log: Log, tip: bytes, pinned: str | None = None) -> Verdict:

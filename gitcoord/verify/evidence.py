@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from gitcoord import envelope, render
 from gitcoord.errors import CoordError, IntegrityFault, ObjectDamaged, ObjectMissing
 from gitcoord.log import Log
+from gitcoord.model import Header
 from gitcoord.records import Records
 from gitcoord.runtime import files as runtime_files
-from gitcoord.state import State
+from gitcoord.state import State, check_header
 from gitcoord.store.disk import read_whole
 from gitcoord.tree import NodeCache
 from gitcoord.values import NamedTuple
 from gitcoord.verify.rules import Broken, Found, Signature
+
+_HEADER = b"coord.json"
 
 
 class Seen(NamedTuple):
@@ -74,12 +77,19 @@ class Reader:
         """
         opened = envelope.unwrap(seen.body)
         try:
-            header = self.state_at(seen.tree).header
+            header = self._header_at(seen.tree)
         except ObjectMissing:
             raise
         except IntegrityFault as error:
             raise Broken("format", error.message) from error
         return Found(seen.oid, seen.tree, seen.parents, opened.payload, opened.signatures, header)
+
+    def _header_at(self, tree: bytes) -> Header:
+        """Return the `coord.json` of a tree; like that of its state, with fewer steps on the way."""
+        entry = self.nodes.node(tree).index.get(_HEADER)
+        if entry is None or entry.is_tree:
+            return check_header(None)
+        return check_header(self.records.record(entry.oid, self.nodes.blob, "header", (_HEADER,)))
 
     def is_behind(self, oid: bytes, tip: bytes) -> bool:
         """Tell whether a commit is on the history behind another, by all parents.

@@ -19,8 +19,8 @@ from gitcoord.runtime.files import parse_object, remove, write_whole
 from gitcoord.store.disk import read_whole
 from gitcoord.values import Any, NamedTuple
 
-_DIGEST = 16
-_MAKER = f"{__version__} {FORMAT} {RULES} 2"
+DIGEST_SIZE = 16
+MAKER = f"{__version__} {FORMAT} {RULES} 2"
 
 
 class Memory(NamedTuple):
@@ -45,7 +45,7 @@ class Memory(NamedTuple):
 
 def digest(operation_id: str) -> bytes:
     """Return how an operation's id is remembered."""
-    return hashlib.blake2b(operation_id.encode(errors="surrogatepass"), digest_size=_DIGEST).digest()
+    return hashlib.blake2b(operation_id.encode(errors="surrogatepass"), digest_size=DIGEST_SIZE).digest()
 
 
 class MemoryFile:
@@ -67,9 +67,9 @@ class MemoryFile:
             return None
         line, _, ids = content.partition(b"\n")
         head = parse_object(line)
-        if head.get("maker") != _MAKER or head.get("sum") != _sum(head, ids):
+        if head.get("maker") != MAKER or head.get("sum") != checksum(head, ids):
             return None
-        found = {ids[at : at + _DIGEST] for at in range(0, len(ids), _DIGEST)}
+        found = {ids[at : at + DIGEST_SIZE] for at in range(0, len(ids), DIGEST_SIZE)}
         return Memory(
             bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found, head["root"]
         )
@@ -78,14 +78,14 @@ class MemoryFile:
         """Remember; a file system that refuses only makes the next run longer."""
         ids = b"".join(memory.ids)
         head: dict[str, Any] = {
-            "maker": _MAKER,
+            "maker": MAKER,
             "tip": memory.tip.hex(),
             "repository": memory.repository,
             "merges": memory.merges,
             "counts": memory.counts,
             "root": memory.root,
         }
-        head["sum"] = _sum(head, ids)
+        head["sum"] = checksum(head, ids)
         try:
             write_whole(self._path, json.dumps(head, sort_keys=True).encode() + b"\n" + ids)
         except StorageFault:
@@ -96,7 +96,7 @@ class MemoryFile:
         remove(self._path)
 
 
-def _sum(head: dict[str, Any], ids: bytes) -> str:
+def checksum(head: dict[str, Any], ids: bytes) -> str:
     """Return a checksum of a memory: against damage, not against anybody."""
     rest = {name: value for name, value in head.items() if name != "sum"}
     return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode() + ids, digest_size=16).hexdigest()

@@ -15,6 +15,7 @@ from gitcoord.errors import CoordError, IntegrityFault, NotPermitted, PolicyOutd
 from gitcoord.model import Header, Operation, Policy
 from gitcoord.state import State
 from gitcoord.transitions import advance
+from gitcoord.transitions.merging import MERGE
 from gitcoord.tree import Sink
 from gitcoord.values import NamedTuple
 
@@ -219,6 +220,18 @@ def check_rendered(found: Found) -> None:
             raise Broken("author", f"its {name.decode()} is {said!r}, and its operations are by {should!r}")
         raise Broken("dates", f"its {name.decode()} has another date than its operations: {said!r}, not {should!r}")
     raise Broken("commit-header", "its commit object has headers that do not belong there")
+
+
+def check_form(found: Found) -> None:
+    """Let a commit pass if it looks like one of the log; what its operations make of a state is not asked.
+
+    Raises:
+        Broken: it does not.
+    """
+    kinds = [operation["type"] for operation in found.header["operations"]]
+    if (len(found.parents) > 1) != (kinds == [MERGE]):
+        raise Broken("merge", f"has {len(found.parents)} parents and says that it is {', '.join(kinds)}")
+    check_rendered(found)
 
 
 def _fields(head: bytes) -> dict[bytes, bytes]:

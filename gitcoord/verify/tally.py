@@ -33,6 +33,7 @@ class Tally:
         self.notable: list[Notable] = []
         self.notables = 0
         self._latest: dict[str, str] = {}
+        self._earliest: dict[str, str] = {}
 
     def count(self, commit: bytes, revision: int, operations: list[Operation], owner: str | None) -> None:
         """Count a commit that was judged good."""
@@ -54,13 +55,45 @@ class Tally:
     def _look_at_date(self, commit: bytes, revision: int, operation: Operation) -> None:
         """Note a date that goes back behind an earlier one of the same machine: a warning, never a rule."""
         time, machine = operation["clock"]["time"], operation["clock"]["machine"]
-        latest: str = self._latest.get(machine) or time
-        if time >= latest:  # as texts: all that gitcoord writes have one form
+        latest = self._latest.get(machine)
+        if latest is None:
+            self._latest[machine] = self._earliest[machine] = time
+        elif time >= latest:  # as texts: all that gitcoord writes have one form
             self._latest[machine] = time
-        elif parse_time(time) < parse_time(latest) - _AHEAD_MS:
-            self.notables += 1
-            if len(self.notable) < _LISTED:
-                self.notable.append(Notable(commit, revision, "clock-went-back", render.subject(operation)))
+        else:
+            self._earliest[machine] = min(time, self._earliest[machine])
+            if _went_back(time, latest):
+                self.notables += 1
+                if len(self.notable) < _LISTED:
+                    self.notable.append(Notable(commit, revision, "clock-went-back", render.subject(operation)))
+
+    def told(self) -> dict[str, Any]:
+        """Return all that was found, as JSON, for the tally of another process to `join`."""
+        return {
+            "counts": self.to_dict(),
+            "notable": [(event.commit.hex(), *event[1:]) for event in self.notable],
+            "notables": self.notables,
+            "latest": self._latest,
+            "earliest": self._earliest,
+        }
+
+    def join(self, told: dict[str, Any]) -> bool:
+        """Add what another tally found of the commits that come next.
+
+        Returns:
+            False, and nothing is added, where that one could not see that a clock went back.
+        """
+        earliest: dict[str, str] = told["earliest"]
+        if any(_went_back(time, self._latest.get(machine, time)) for machine, time in earliest.items()):
+            return False
+        self.add(told["counts"])
+        left = max(0, _LISTED - len(self.notable))
+        self.notable += [Notable(bytes.fromhex(commit), *rest) for commit, *rest in told["notable"][:left]]
+        self.notables += told["notables"]
+        for machine, time in told["latest"].items():
+            self._latest[machine] = max(time, self._latest.get(machine, time))
+            self._earliest[machine] = min(earliest[machine], self._earliest.get(machine, earliest[machine]))
+        return True
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts, for the memory and for answers."""
@@ -78,6 +111,10 @@ class Tally:
             setattr(self, name, getattr(self, name) + counts[name])
         for owner, number in counts["signed"].items():
             self.signed[owner] = self.signed.get(owner, 0) + number
+
+
+def _went_back(time: str, latest: str) -> bool:
+    return time < latest and parse_time(time) < parse_time(latest) - _AHEAD_MS
 
 
 def _notable_kind(operation: Operation) -> str | None:

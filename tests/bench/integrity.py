@@ -45,6 +45,8 @@ def rows(place: str, sizes: Sizes) -> Iterator[Row]:
     yield Row(GROUP, f"verify, {sizes.many:,} signed by SSH / unsigned", proven, unsigned, "ms", 2)
     few = min(_FEW, sizes.many // 2)
     yield Row(GROUP, f"verify_new, {few:,} fetched operations", _arrivals(plain, few), None, "ms", 2000)
+    what = f"verify_new, 1 fetched operation on a signed log of {sizes.many:,}"
+    yield Row(GROUP, what, _one_arrival(signed, few), None, "ms", 100)
     yield Row(GROUP, "verify again after one operation", _again(plain, sizes), None, "ms", 250)
     yield from _writing(place, key, sizes)
     yield from _with_gpg(place, sizes)
@@ -96,6 +98,18 @@ def _arrivals(repo: str, count: int) -> float:
     """Verify the newest operations as if they had just been fetched."""
     good = bytes.fromhex(git(repo, "rev-parse", f"{LOG_REF}~{count}"))
     log = open_access(repo).log
+
+    def run() -> None:
+        assert verify_new(log, good, log.tip()).fault is None
+
+    return min(timed(run) for _ in range(_ROUNDS))
+
+
+def _one_arrival(repo: str, count: int) -> float:
+    """Verify the newest operation as if it had just been fetched, after the ones before it had been."""
+    old, good = (bytes.fromhex(git(repo, "rev-parse", f"{LOG_REF}~{back}")) for back in (count, 1))
+    log = open_access(repo).log
+    assert verify_new(log, old, good).fault is None
 
     def run() -> None:
         assert verify_new(log, good, log.tip()).fault is None

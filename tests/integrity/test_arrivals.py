@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitcoord.store.objects import ObjectStore
 from gitcoord.verify import verify_new
+from gitcoord.verify.used import IdsFile
 from support.forge import Forge, honest_log
 from support.forgeries import FORGERIES
 
@@ -90,3 +92,54 @@ def test_the_earlier_of_two_faults_is_the_one_that_is_told(forge: Forge) -> None
     first = FORGERIES["signature_over_the_tree_only"](forge).bad
     second = forge.commit(first, [forge.lock_operation(first)], tamper=lambda state: state.tree.put((b"x",), b"x"))
     assert found(verify_new(forge.log, forge.line[-25], second)) == ("signature", first)
+
+
+class Counting(ObjectStore):
+    """A store that counts what is read of it."""
+
+    count = 0
+
+    def read(self, oid: bytes, *, verify: bool = False) -> tuple[bytes, bytes]:
+        self.count += 1
+        return super().read(oid, verify=verify)
+
+
+def test_what_one_arrival_reads_does_not_grow_with_the_log(forge: Forge) -> None:
+    """The ids behind the good tip are read once, and remembered for the next time."""
+    runtime = forge.log.repository.runtime
+    store = forge.log.objects = Counting(forge.log.repository)
+    assert verify_new(forge.log, forge.line[-3], forge.line[-2]).fault is None
+    first, store.count = store.count, 0
+    known = IdsFile(runtime).read()
+    assert known is None  # so few commits are read again in less time than it takes to write
+    long = lengthened(forge, 80)
+    assert verify_new(forge.log, long[0], long[-2]).fault is None
+    known = IdsFile(runtime).read()
+    assert known is not None
+    assert known.tip == long[-2]
+    store.count = 0
+    assert verify_new(forge.log, long[-2], long[-1]).fault is None
+    assert store.count < first / 2
+    assert store.count < 30
+    # Another history than the remembered one is read anew, and nothing of the other one counts as used.
+    used = forge.log.state_at(long[-1]).header["operations"][0]["id"]
+    beside = forge.commit(forge.tip, [{**forge.lock_operation(forge.tip), "id": used}])
+    assert verify_new(forge.log, forge.tip, beside).fault is None
+    again = forge.commit(long[-1], [{**forge.lock_operation(long[-1]), "id": used}])
+    assert found(verify_new(forge.log, long[-1], again)) == ("operation-id", again)
+
+
+def test_a_damaged_memory_of_ids_is_none(forge: Forge) -> None:
+    path = f"{forge.log.repository.runtime}/arrived"
+    for content in (b"", b"{}\n", b'{"tip": "00"}\nxx', b"\xff"):
+        with open(path, "wb") as file:
+            file.write(content)
+        assert IdsFile(forge.log.repository.runtime).read() is None
+        assert verify_new(forge.log, forge.line[-3], forge.tip).fault is None
+
+
+def lengthened(forge: Forge, count: int) -> list[bytes]:
+    made = [forge.tip]
+    for _ in range(count):
+        made.append(forge.commit(made[-1], [forge.lock_operation(made[-1])]))
+    return made

@@ -169,3 +169,48 @@ def test_gits_own_settings_are_the_default(tmp_path: Path) -> None:
     plain = make_repo(tmp_path / "plain")
     assert run(plain, "init", "--sign", "none").code == 0
     assert run(plain, "verify", "--json").json["unsigned"] == 1
+
+
+def test_the_gnupg_that_git_is_told_to_use_signs(tmp_path: Path, gnupg: str) -> None:
+    repo = make_repo(tmp_path / "repo")
+    program = tmp_path / "my-gpg"
+    program.write_text(f'#!/bin/sh\necho used >>{tmp_path}/calls\nexec gpg "$@"\n')
+    program.chmod(0o755)
+    git(repo, "config", "gpg.program", str(program))
+    env = {"GNUPGHOME": gnupg}
+    assert run(repo, "init", "--sign", "gpg", "--key", "ada@example.invalid", env=env).code == 0
+    assert (tmp_path / "calls").read_text().startswith("used")
+    git(repo, "config", "gpg.program", str(tmp_path / "nowhere"))
+    done = run(repo, "lock", "a.py", "--json", env=env)
+    assert (done.code, done.json["error"]["code"]) == (1, "no_key")
+    assert "nowhere" in done.json["error"]["message"]
+    assert "gpg.program" in done.json["error"]["next"]
+
+
+def test_the_command_that_tells_git_its_key_is_asked(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    key = make_key(str(tmp_path / "ada"))
+    for name, value in (
+        ("gpg.format", "ssh"),
+        ("commit.gpgSign", "true"),
+        ("gpg.ssh.defaultKeyCommand", f"echo '{tmp_path}/ada'"),
+        ("gpg.ssh.program", "/opt/somebody/signs"),
+    ):
+        git(repo, "config", name, value)
+    done = run(repo, "init", "--json")
+    assert (done.code, done.json["root"]) == (0, key.fingerprint)
+    git(repo, "config", "gpg.ssh.defaultKeyCommand", f"cat '{tmp_path}/ada.pub'")
+    refused = run(repo, "lock", "a.py", "--json", env={"SSH_AUTH_SOCK": ""})
+    assert (refused.code, refused.json["error"]["code"]) == (1, "no_key")
+    assert "/opt/somebody/signs" in refused.json["error"]["message"]  # it is not run, and that is said
+    git(repo, "config", "gpg.ssh.defaultKeyCommand", "false")
+    assert "defaultKeyCommand" in run(repo, "lock", "a.py", "--json").json["error"]["message"]
+
+
+def test_a_seal_names_those_whom_it_cannot_reach(tmp_path: Path) -> None:
+    repo = ssh_repo(tmp_path)
+    before = log_length(repo)
+    done = run(repo, "data", "set", "s", "k", '"x"', "--seal", "--json")
+    assert (done.code, done.json["without"]) == (1, ["Ada Test"])
+    assert "Ada Test" in done.json["error"]["message"]
+    assert log_length(repo) == before

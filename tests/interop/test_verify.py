@@ -113,7 +113,10 @@ def test_a_log_that_went_back_is_a_rollback(repo: str) -> None:
     run(repo, "verify")
     older = git(repo, "rev-parse", f"{LOG_REF}~1")
     git(repo, "update-ref", LOG_REF, older)
-    assert fault(run(repo, "verify", "--json")) == ("rollback", older)
+    verified = git(repo, "rev-parse", f"{LOG_REF}@{{1}}")
+    done = run(repo, "verify", "--json")
+    assert fault(done) == ("rollback", older)
+    assert git(repo, "rev-parse", done.json["kept"][0]) == verified
 
 
 def test_two_histories_are_a_fork_and_both_siblings_are_named(repo: str) -> None:
@@ -126,6 +129,9 @@ def test_two_histories_are_a_fork_and_both_siblings_are_named(repo: str) -> None
     done = run(repo, "verify", "--json")
     assert fault(done) == ("fork", theirs)
     assert done.json["siblings"] == [ours, theirs]
+    # Both signed siblings stay as evidence, whatever becomes of the log's ref.
+    assert [git(repo, "rev-parse", name) for name in done.json["kept"]] == [ours, theirs]
+    assert all(name.startswith("refs/gitcoord/kept/") for name in done.json["kept"])
 
 
 def test_a_log_of_another_repository_is_a_graft(repo: str, tmp_path: Path) -> None:
@@ -140,7 +146,9 @@ def test_a_log_that_is_gone_is_deleted(repo: str) -> None:
     verified = tip(repo)
     run(repo, "verify")
     git(repo, "update-ref", "-d", LOG_REF)
-    assert fault(run(repo, "verify", "--json")) == ("deleted", verified)
+    done = run(repo, "verify", "--json")
+    assert fault(done) == ("deleted", verified)
+    assert git(repo, "rev-parse", done.json["kept"][0]) == verified
 
 
 def test_a_range_is_judged_alone(repo: str) -> None:
@@ -201,3 +209,17 @@ def test_blame_tells_who_held_a_path_why_and_how_it_ended(repo: str) -> None:
     ]
     assert (holds[0]["ended_by"], holds[1]["ended"], holds[1]["reason"]) == ("eve", "released", "why")
     assert run(repo, "blame", "b.py", "--json").json["holds"][0]["ended"] is None
+
+
+def test_a_shallow_signed_log_is_partly_verified_and_pins_no_root(tmp_path: Path) -> None:
+    where = make_repo(tmp_path / "signed")
+    make_key(str(tmp_path / "ada"))
+    assert run(where, "init", "--sign", "ssh", "--key", str(tmp_path / "ada")).code == 0
+    for name in ("a", "b"):
+        assert run(where, "lock", name).code == 0
+    other = str(tmp_path / "other")
+    git(str(tmp_path), "clone", "-q", "--depth", "1", f"file://{where}", other)
+    git(other, "fetch", "-q", "--depth", "2", "origin", f"{LOG_REF}:{LOG_REF}")
+    done = run(other, "verify", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "partly_verified")
+    assert "gitcoord.root" not in git(other, "config", "--list")
