@@ -224,6 +224,12 @@ class BadCommit(IntegrityFault):
     code = "bad_commit"
 
 
+class MergeUnsigned(IntegrityFault):
+    """A merge is needed that this clone may not sign: it would be bad for everybody else."""
+
+    code = "merge_unsigned"
+
+
 class RemoteFault(CoordError):
     """A remote was not reached, did not confirm, or its answer was lost."""
 

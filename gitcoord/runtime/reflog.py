@@ -11,6 +11,17 @@ _NEWEST = 1 << 13
 OWN = b"coord: "
 
 
+def moved_by_others(path: str, start: int) -> tuple[bool, int]:
+    """Tell whether another program moved the ref since its reflog had a size, and what size that is now.
+
+    Args:
+        path: the reflog.
+        start: the size at which that was last asked; only what was added since is read.
+    """
+    text, size = _added(path, start)
+    return text.count(b"\t" + OWN) < text.count(b"\n"), size
+
+
 def lost_tips(path: str, start: int) -> tuple[list[bytes], int]:
     """Return the tips that lines of other programs replaced, and the file's size now.
 
@@ -18,15 +29,7 @@ def lost_tips(path: str, start: int) -> tuple[list[bytes], int]:
         path: the reflog.
         start: the size at which it was last looked at; only what was added since is read.
     """
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, 2)
-            if start > size:
-                start = 0
-            file.seek(max(start, size - _TAIL))
-            text = file.read()
-    except OSError:
-        return [], 0
+    text, size = _added(path, start)
     found: dict[bytes, None] = {}
     for line in text.split(b"\n"):
         old = _replaced(line)
@@ -69,3 +72,14 @@ def _replaced(line: bytes) -> bytes | None:
         return bytes.fromhex(words[0].decode("ascii"))
     except ValueError:
         return None
+
+
+def _added(path: str, start: int) -> tuple[bytes, int]:
+    """Return what a reflog has after a size, and its size now; nothing where there is no reflog."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0 if start > size else start, size - _TAIL))
+            return file.read(), size
+    except OSError:
+        return b"", 0

@@ -76,7 +76,8 @@ class Contact(NamedTuple):
         reached: when the last successful look began: `boot`, `uptime_ms`, `time`; None for never.
         failed: when the last try began that failed, with the `code` and the `message`; None after a success.
         events: what was not as it should be and what was done about it, the oldest first.
-        local: the newest end of this clone's reflog that was looked at.
+        local: the newest end of this clone's reflog that was looked at for tips that were lost.
+        vouched: its end when this clone's own tip was last known to be good, whoever had set the ref.
         quarantine: the bad history that the remote's log had then, and none of which is used: `tip`, `good` (the
             newest commit that is used), `commit` (the first bad one), `rule`, `reason`, `at`, `next`; None for none.
     """
@@ -86,6 +87,7 @@ class Contact(NamedTuple):
     failed: dict[str, Any] | None = None
     events: tuple[dict[str, Any], ...] = ()
     local: int = 0
+    vouched: int = 0
     quarantine: dict[str, Any] | None = None
 
     def reached_since(self, stamp: Stamp) -> bool:
@@ -122,7 +124,8 @@ def read_contact(runtime: str) -> Contact:
         tip = None if found.get("tip") is None else bytes.fromhex(found["tip"])
         events = tuple(event for event in cast("list[dict[str, Any]]", found.get("events", [])) if "event" in event)
         reached, failed, quarantine = (_moment(found, name) for name in ("reached", "failed", "quarantine"))
-        return Contact(tip, reached, failed, events, int(found.get("local", 0)), quarantine)
+        local, vouched = (int(found.get(name, 0)) for name in ("local", "vouched"))
+        return Contact(tip, reached, failed, events, local, vouched, quarantine)
     except (ValueError, TypeError):
         return Contact()
 

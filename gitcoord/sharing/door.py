@@ -15,6 +15,7 @@ from gitcoord.errors import BadCommit, IntegrityFault
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.sound import newest_sound
 from gitcoord.values import TYPE_CHECKING, NamedTuple
+from gitcoord.verify.memory import MemoryFile
 
 if TYPE_CHECKING:
     from gitcoord.coordinator import Coordinator
@@ -50,13 +51,13 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Arrived
     sound = newest_sound(log, found)
     if sound.tip is None:
         return Arrived(None, sound.fault)
-    base = _trusted(log, sound.tip) if before is None else before
+    base = _trusted(log, sound.tip, _pinned(log)) if before is None else before
     signed = any(principals.is_signed_log(log.state_at(oid).policy) for oid in (base, sound.tip) if oid is not None)
     if not signed and before is not None and not _is_grown(log, sound.tip, before):
         return Arrived(sound.tip, sound.fault)
     from gitcoord.verify.chain import verify_arriving
 
-    pinned = config.read_git_config(log.repository.git_dir).root if signed else None
+    pinned = _pinned(log) if signed else None
     verdict = verify_arriving(log, base, sound.tip, pinned, replayed=None if signed else REPLAYED_AT_MOST)
     if verdict.fault is None:
         return Arrived(sound.tip, sound.fault, verdict.root)
@@ -70,10 +71,24 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Arrived
     return Arrived(verdict.good or before, wrong, verdict.root)
 
 
-def _trusted(log: Coordinator, found: bytes) -> bytes | None:
-    """Return the clone's own tip where the found one grew from it: what was written here needs no second look."""
-    tip = log.ref.read()
-    return tip if tip is not None and _is_grown(log, found, tip) else None
+def _pinned(log: Coordinator) -> str | None:
+    """Return the fingerprint of the only root that this clone trusts; None where it was not told."""
+    return config.read_git_config(log.repository.git_dir).root
+
+
+def _trusted(log: Coordinator, found: bytes, pinned: str | None) -> bytes | None:
+    """Return a commit that the found one grew from and that needs no second look; None where there is none.
+
+    That is the clone's own tip, which `Meeting.vouch` looks after, unless it is the one in question; else what `verify`
+    went up to.
+    """
+    verified = MemoryFile(log.repository.runtime).read()
+    if verified is not None and pinned not in (None, verified.root):
+        verified = None
+    for known in (log.ref.read(), None if verified is None else verified.tip):
+        if known is not None and known != found and _is_grown(log, found, known):
+            return known
+    return None
 
 
 def _is_grown(log: Coordinator, found: bytes, before: bytes) -> bool:

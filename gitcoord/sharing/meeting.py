@@ -14,6 +14,7 @@ from gitcoord.coordinator import Coordinator
 from gitcoord.errors import (
     BadCommit,
     IntegrityFault,
+    MergeUnsigned,
     RemoteDamaged,
     RemoteFault,
     RemoteRejected,
@@ -26,12 +27,13 @@ from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
-from gitcoord.runtime.reflog import lost_tips
+from gitcoord.runtime.reflog import lost_tips, moved_by_others
 from gitcoord.runtime.shared import Contact, Shared
 from gitcoord.sharing.door import may_repair, newest_good
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.losers import losers
+from gitcoord.sharing.signing import signer_of
 from gitcoord.sharing.sound import newest_sound
 from gitcoord.sharing.waiting import Waiting
 from gitcoord.sharing.words import MovedError, damaged, event, no_log, quarantined, unrelated
@@ -127,6 +129,40 @@ class Meeting:
 
     # -- fetching
 
+    def vouch(self) -> None:
+        """Judge this clone's own tip where another program moved its ref, like what comes from a remote.
+
+        A bad one is kept for the eye, and the ref is set back to what is good: nothing bad is pushed or merged.
+
+        Raises:
+            IntegrityFault: nothing of it is good.
+        """
+        contact = self.contact
+        moved, size = moved_by_others(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.vouched)
+        if not moved:
+            if size - contact.vouched > _REFLOG_READ_AGAIN:
+                notes.write_contact(self._runtime, contact._replace(vouched=size))
+            return
+        tip = self.local.tip()
+        good, fault = (tip, None) if tip == self.seen else newest_good(self.local, tip, self.seen)[:2]
+        if fault is not None:
+            good = good or self.seen
+            self._keep(tip)
+            if good is None:
+                raise fault
+            if not self._move(tip, good, "set back to what is good"):
+                return
+            name = "forged" if isinstance(fault, BadCommit) else "unreadable"
+            done = f"another program set this clone's ref to it; set back, since {fault.message}"
+            contact = contact.with_event(self._event(name, good, tip, done))
+        notes.write_contact(self._runtime, contact._replace(vouched=size))
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether no other program moved this clone's ref since its tip was judged."""
+        path = f"{self._repository.common_dir}/logs/refs/gitcoord/main"
+        return not moved_by_others(path, self.contact.vouched)[0]
+
     def meet(self) -> None:
         """Look at the remote, take in what is new there, and bring this clone's own operations to it.
 
@@ -134,6 +170,7 @@ class Meeting:
             RemoteFault: the remote was not reached, or an answer was lost.
             IntegrityFault: what is there is not to be believed, or not to be put right without being asked.
         """
+        self.vouch()
         self.settle()
         began = self.local.clock.stamp()
         try:
@@ -311,7 +348,12 @@ class Meeting:
         made = merge.merged(self.local, before, found, restores=name)
         if made is None:
             raise AssertionError("a merge that restores is always made")
-        if self.push(self._written(made), found):
+        try:
+            head = self._written(made)
+        except MergeUnsigned as error:
+            self._leave(name, before, found, began, f"left as it is: {error.message}")
+            raise
+        if self.push(head, found):
             new = self.seen or before
             self.saw(new, began, self._event(name, before, found, f"both kept, merged as {new.hex()}"))
             return
@@ -418,16 +460,28 @@ class Meeting:
         made = merge.merged(self.local, seen, tip)
         if made is None:
             return True
-        if self.push(self._written(made), seen):
+        try:
+            head = self._written(made)
+        except MergeUnsigned as error:
+            if not error.facts.get("revoked"):
+                raise
+            self._give_up(tip, seen, error)
+            return True
+        if self.push(head, seen):
             return True
         began = self.local.clock.stamp()
         self._take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
         return False
 
+    def _give_up(self, tip: bytes, seen: bytes, why: MergeUnsigned) -> None:
+        """Keep for the eye what this clone did, and nobody will take since its key was revoked; tell its sessions."""
+        self._keep(tip)
+        done = f"kept under {KEPT}, and not brought to the remote: {why.message}"
+        notes.write_contact(self._runtime, self.contact.with_event(self._event("given_up", seen, tip, done)))
+
     def _written(self, made: merge.Merge) -> bytes:
         """Write a merge's objects where git can push them from."""
-        signers = self.local.signers
-        signer = None if signers is None else signers(made.state, [made.operation])
+        signer = signer_of(self.local, made)
         batch = self.local.objects.batch()
         commit = merge.write(made, batch.add, lambda body: self.local.signed(body, signer))
         self.local.objects.sync(batch.paths)
@@ -440,6 +494,7 @@ class Meeting:
         Raises:
             RemoteFault: the remote was not reached, does not take it, or an answer was lost.
         """
+        self.vouch()
         self.settle()
         began = self.local.clock.stamp()
         for _ in range(_ROUNDS):

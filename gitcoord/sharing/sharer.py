@@ -154,6 +154,9 @@ class Sharer(Coordinator):
             RemoteRejected: it does not take the log.
             CoordError: as `Coordinator.submit` has it.
         """
+        if not self.meeting.is_vouched:
+            with self._publish_turn:
+                self.meeting.vouch()
         if offline:
             return self.local.submit(plan)
         began = since or self.clock.stamp()
@@ -343,6 +346,7 @@ class Sharer(Coordinator):
             _TogetherError: the remote turned the chain away, and there is more in it than this.
             RemoteFault: as `_publish` has it.
         """
+        self.meeting.vouch()
         self.meeting.settle()
         if self._is_seen(built):
             return True

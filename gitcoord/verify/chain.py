@@ -79,6 +79,9 @@ class Examination:
         self.processes: int | None = None
         self.replayed: int | None = None
         self._form_only = False
+        self._log_id: str | None = None
+        self._beginning: bytes | None = None
+        self._cut_off = False
         self._signatures = Signatures(scratch_of(log))
         self._behind: dict[bytes, _Behind] = {}
         self._last: tuple[bytes, State] | None = None
@@ -106,8 +109,20 @@ class Examination:
         if self.replayed is not None and len(history.commits) > self.replayed:
             self._form_only, self.processes = True, 1
         edges = tuple(seen.oid for seen in history.edges)
+        try:
+            self._find_beginning(good, history)
+        except IntegrityFault as error:
+            return self._verdict(Fault(new, "object", error.message), edges), history
         fault = self._judge_all(history)
         return self._verdict(fault, edges), history
+
+    def _find_beginning(self, good: bytes | None, history: History) -> None:
+        """Find out which log this is, and where it begins: behind the good commit, or at the end of first parents."""
+        self._cut_off = bool(history.edges)
+        if good is not None:
+            self._log_id = self.reader.found(self.reader.seen(good)).header["repository"]
+        elif history.first_parents and not self.reader.seen(history.first_parents[-1]).parents:
+            self._beginning = history.first_parents[-1]
 
     def _verdict(self, fault: Fault | None, edges: tuple[bytes, ...]) -> Verdict:
         return Verdict(self.good, fault, self.tally.commits, edges, self.tally, self.root)
@@ -194,6 +209,7 @@ class Examination:
         """Take the state of a commit as it is: what made it is not there."""
         found = self.reader.found(edge)
         self.repository = self.repository or found.header["repository"]
+        self._log_id = self._log_id or found.header["repository"]
         self._note(edge, found, _operation_ids(found))
 
     def _judge(self, seen: Seen) -> None:
@@ -204,6 +220,8 @@ class Examination:
         revision = max((parent.revision for parent in parents), default=0)
         repository = parents[0].repository if parents else None
         rules.check_place(found, repository, revision, _Used(self, found))
+        if not parents:
+            self._check_beginning(found)
         if self._form_only:
             rules.check_form(found)
             self._note(seen, found, _operation_ids(found))
@@ -239,6 +257,18 @@ class Examination:
         self.merges = True
         return rules.Judged(merged, None, owner)
 
+    def _check_beginning(self, found: Found) -> None:
+        """Let the log's own beginning pass, and that of a log that was taken over into it.
+
+        Raises:
+            Broken: it begins this log a second time: whoever wrote it wants to have been its root.
+        """
+        repository = found.header["repository"]
+        if found.oid == self._beginning:
+            self._log_id = repository
+        elif not self._cut_off and self._log_id in (None, repository):
+            raise Broken("parents", f"begins the log {repository} anew, and is not where it began")
+
     def _first_policy(self, found: Found) -> Policy:
         """Return the policy that a log's first commit brings, if its root is who it has to be.
 
@@ -252,18 +282,22 @@ class Examination:
         policy = cast("Policy", given)
         signer = operation.get("signer")
         if principals.is_signed_log(policy):
-            self._check_root([] if signer is None else [signer])
+            self._check_root(found, [] if signer is None else [signer])
         return policy
 
-    def _check_root(self, roots: list[str]) -> None:
-        """Note the root of a log that is signed from here on.
+    def _check_root(self, found: Found, roots: list[str]) -> None:
+        """Note the root of a log that is signed from here on; that of one that was taken over into it says nothing.
 
         Raises:
             Broken: it is another than the one that this clone trusts.
         """
+        if self._log_id is None:
+            raise Broken("root", "gives a log its root, and which log that is has to be found out first")
+        if found.header["repository"] != self._log_id:
+            return
         if self.pinned is not None and self.pinned not in roots:
-            found = ", ".join(roots) or "nobody"
-            raise Broken("root", f"makes {found} the root of the log, and this clone trusts {self.pinned}")
+            named = ", ".join(roots) or "nobody"
+            raise Broken("root", f"makes {named} the root of the log, and this clone trusts {self.pinned}")
         self.root = self.pinned or next(iter(roots), None)
 
     def _check_policy(self, found: Found, before: Policy, after: State) -> None:
@@ -271,7 +305,7 @@ class Examination:
         if any(operation["type"] == "policy.set" for operation in found.header["operations"]):
             policy = after.policy
             if principals.is_signed_log(policy) and not principals.is_signed_log(before):
-                self._check_root(principals.root_keys(policy))
+                self._check_root(found, principals.root_keys(policy))
 
     def _known(self, oid: bytes) -> _Behind:
         found = self._behind.get(oid)
