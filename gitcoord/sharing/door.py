@@ -4,8 +4,7 @@ What cannot be a commit of the log at all is told apart at once (`sound`). Where
 came is verified as `gitcoord verify` does: replayed bit for bit, and each commit signed by a key that the policy before
 it lets do this. So is what comes to a log without principals, unless it is more than `REPLAYED_AT_MOST` commits: of so
 many the form of each is judged alone (format, repository, revision, parents, ids, message, author and dates), and that
-its tree is what its operations make is left to `gitcoord verify`. Of a history there that did not grow from what was
-seen nothing but operations is taken over, each replayed and judged anew (`growth`).
+its tree is what its operations make is left to `gitcoord verify`.
 """
 
 from __future__ import annotations
@@ -53,8 +52,6 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Arrived
         return Arrived(None, sound.fault)
     base = _trusted(log, sound.tip, _pinned(log)) if before is None else before
     signed = any(principals.is_signed_log(log.state_at(oid).policy) for oid in (base, sound.tip) if oid is not None)
-    if not signed and before is not None and not _is_grown(log, sound.tip, before):
-        return Arrived(sound.tip, sound.fault)
     from gitcoord.verify.chain import verify_arriving
 
     pinned = _pinned(log) if signed else None

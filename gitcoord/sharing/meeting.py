@@ -266,6 +266,9 @@ class Meeting:
         if before is None:
             self._check_related(good)
         name = "forged" if isinstance(fault, BadCommit) else "unreadable"
+        if before is not None and isinstance(fault, BadCommit):
+            kind = growth(self.local, before, found)
+            name = name if kind in ("grown", "unrelated") else kind
         way_out = _REPAIR if self.restores() else _SWITCHED_OFF
         quarantine = quarantined(self.local.clock.stamp(), good, found, fault, way_out)
         self._stop_unless_restoring(name, expected, found, began, quarantine)
@@ -277,10 +280,21 @@ class Meeting:
                 event=name,
                 quarantine=quarantine,
             )
+        if before is not None and name in ("forked", "reordered", "restored"):
+            return self._restore_around(name, before, good, found, began)
         if not self.push(good, found, drops=True):
             raise MovedError
         self.saw(before, began, self._event(name, good, found, f"set back, since {fault.message}"))
         return good
+
+    def _restore_around(self, name: str, before: bytes, good: bytes, found: bytes, began: Stamp) -> bytes:
+        """Let what was seen come first again, with what is good of the other history; what is bad of it is left out."""
+        made = None if is_behind(self.local, before, good) else merge.merged(self.local, before, good, restores=name)
+        head = before if made is None else self._written(made)
+        if not self.push(head, found, drops=True):
+            raise MovedError
+        self.saw(head, began, self._event(name, before, found, f"what is good of both is kept, as {head.hex()}"))
+        return head
 
     def _is_here(self, oid: bytes) -> bool:
         """Tell whether a commit, and so all behind it, is known to be here: it is our tip, or lies behind it."""
