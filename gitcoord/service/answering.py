@@ -11,15 +11,22 @@ from collections.abc import Callable
 from gitcoord.errors import CoordError, SessionEnded
 from gitcoord.service import news, quarantine
 from gitcoord.service.views import View
-from gitcoord.values import TYPE_CHECKING, Any
+from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from gitcoord.coordinator import Plan, Receipt
     from gitcoord.model import Session
     from gitcoord.model_time import Stamp
     from gitcoord.service.access import Access
-    from gitcoord.service.callers import Actor, Callers, SignOn
+    from gitcoord.service.callers import Actor, Callers, Own, SignOn
     from gitcoord.state import State
+
+
+class Seen(NamedTuple):
+    """The state as a verb found it, and the desk's own session when it began to look."""
+
+    state: State
+    own: Own | None
 
 
 class Answering:
@@ -101,8 +108,15 @@ class Answering:
             return own.incarnation == record["incarnation"]
         return not record["process"]  # a look at an agent's session must not take its news away
 
-    def _prepared(self, session: str | None, seen: State | None) -> SignOn | None:
-        state = self.access.state() if seen is None else seen
+    def look(self) -> Seen:
+        """Read the state, for a verb that is about to submit a plan."""
+        own = self.callers.own  # before the state: who signed on meanwhile is not missing from it
+        return Seen(self.access.state(), own)
+
+    def _prepared(self, session: str | None, seen: Seen | None) -> SignOn | None:
+        # What was read before another thread signed this desk on, or off, says nothing of who it is now.
+        known = seen is not None and seen.own is self.callers.own
+        state = seen.state if seen is not None and known else self.access.state()
         standing = self.callers.standing_actor(state, session, self.access.now())
         return self.callers.prepare() if standing is None else None
 
@@ -119,7 +133,7 @@ class Answering:
         *,
         offline: bool = False,
         since: Stamp | None = None,
-        seen: State | None = None,
+        seen: Seen | None = None,
     ) -> Receipt:
         """Submit a plan, signing on first if its actor has to; deliver the news that its operation clears.
 
@@ -130,7 +144,7 @@ class Answering:
             said: where the plan notes as whom it acts.
             offline: do without the remote's agreement.
             since: when the caller asked, where that was before now.
-            seen: the state as the verb read it just now, to see by it whether there is a session; None reads it.
+            seen: what the verb has just looked at, to see by it whether there is a session; None looks.
         """
         with self.callers.signing:
             sign_on = self._prepared(session, seen)

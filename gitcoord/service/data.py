@@ -31,7 +31,8 @@ def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list
         notices: takes the news.
     """
     scope, key = names.check_scope(fields["scope"]), names.check_key(fields["key"])
-    state = desk.access.state()
+    seen = desk.look()
+    state = seen.state
     canonical.check_value(fields["value"], state.policy["limits"]["value_bytes"])
     warnings: list[str] = []
     if seal:
@@ -50,7 +51,7 @@ def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list
 
         return plan
 
-    receipt = desk.submit_signed_on(make, session, notices, said, seen=state)
+    receipt = desk.submit_signed_on(make, session, notices, said, seen=seen)
     answer: View = {"ok": True, "revision": receipt.revisions[-1]}
     return {**answer, "sealed": True, "warnings": warnings} if seal else answer
 

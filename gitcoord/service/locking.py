@@ -204,7 +204,8 @@ def _overtaken(state: State, wish: Wish, actor: Actor, ahead: Ahead, now: Stamp)
 
 def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     """Lock what is asked for, waiting for it if asked to."""
-    state = desk.access.state()
+    looked = desk.look()
+    state = looked.state
     claims = resolve(desk.access, request.files, resource=request.resource, fold_case=state.fold_case)
     wish = make_wish(claims, request.mode, request.reason, request.ttl_s)
     locks.check_request(state, wish.reason, wish.ttl_s)
@@ -212,7 +213,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     line = Line(desk.access.runtime)
 
     asked = desk.access.now()
-    seen = [state]
+    seen = [looked]  # by the time of another try it is old
 
     def ask(before: str | None, *, clearing: bool) -> Receipt:
         ahead = Ahead(line, before)

@@ -59,19 +59,21 @@ class _Helper:
         return self._error
 
     def _run(self) -> None:
-        while self._given.acquire(timeout=_IDLE_S) or not self._leaves():
-            try:
-                self._error = _flushed(self._flush, self._fd)
-                self._finished = True
-            finally:
-                self._done.release()
+        while True:
+            if self._given.acquire(timeout=_IDLE_S):
+                try:
+                    self._error = _flushed(self._flush, self._fd)
+                    self._finished = True
+                finally:
+                    self._done.release()
+            elif self._leaves():
+                return
 
     def _leaves(self) -> bool:
-        """Go, unless somebody has just taken this helper: then wait for what it is given."""
+        """Go, unless somebody has just taken this helper, or has yet to put it back."""
         try:
             _idle.remove(self)
         except ValueError:
-            self._given.acquire()
             return False
         return True
 

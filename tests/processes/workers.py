@@ -496,3 +496,27 @@ def want(link: Link, repo: str, hint: str, mine: list[str], wait_s: float) -> No
         answer = desk.lock_files(order, wait_s=wait_s)
         link.emit({"answer": answer, "waited_s": time.monotonic() - began})
     desk.close()
+
+
+def die_at_every_call_of_packing(link: Link, template: str, where: str) -> None:
+    """Fork server: a child for each call to the file system that packing the history makes, killed there.
+
+    Told of each trial: the repository. The child of the last one was not killed.
+    """
+    from gitcoord import config
+    from gitcoord.store.packing import pack_history
+
+    at, done = 0, False
+    while not done:
+        at += 1
+        repo = os.path.join(where, str(at))
+        shutil.copytree(template, repo, symlinks=True)  # with the files' times
+
+        def run(_say: Callable[[Any], None], at: int = at, repo: str = repo) -> None:
+            log, now = open_desk(repo).access.log, open_desk(repo).access.now()
+            tip, git_environment = log.tip(), config.environment()
+            Trap(at, lambda _: _die()).install()
+            pack_history(log.repository, tip, now.at_ms / 1000, git_environment)
+
+        done = Child(run).end()[0] == 0
+        link.emit(repo)
