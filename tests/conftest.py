@@ -1,8 +1,14 @@
-"""What every test stands on: an environment that says nothing of the person or the agent who runs it."""
+"""What every test stands on: an environment that says nothing of the person or the agent who runs it.
+
+`GITCOORD_TEST_GIT=/path/to/git` runs the tests with another git than the one that the machine has; the head of the
+report names the one in use.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +17,15 @@ from support.repo import GITCONFIG, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+OTHER_GIT = "GITCOORD_TEST_GIT"
+
+
+def pytest_report_header() -> str:
+    """Name the git that the tests run."""
+    program = os.environ.get(OTHER_GIT) or shutil.which("git") or "git"
+    said = subprocess.run([program, "version"], capture_output=True, check=True, text=True).stdout
+    return f"{said.strip()} ({program})"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +39,8 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     with open(os.path.join(home, ".gitconfig"), "w", encoding="utf-8") as config:
         config.write(GITCONFIG)
     clean = scrubbed(os.environ, home)
+    if os.environ.get(OTHER_GIT):
+        clean["PATH"] = os.path.dirname(os.path.abspath(os.environ[OTHER_GIT])) + os.pathsep + clean["PATH"]
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(clean)
