@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OTHER_GIT = "GITCOORD_TEST_GIT"
+if os.environ.get(OTHER_GIT):  # before any test module is read: some are made for what the git in use knows
+    os.environ["PATH"] = os.path.dirname(os.path.abspath(os.environ[OTHER_GIT])) + os.pathsep + os.environ["PATH"]
 
 
 def pytest_report_header() -> str:
     """Name the git that the tests run."""
-    program = os.environ.get(OTHER_GIT) or shutil.which("git") or "git"
+    program = shutil.which("git") or "git"
     said = subprocess.run([program, "version"], capture_output=True, check=True, text=True).stdout
     return f"{said.strip()} ({program})"
 
@@ -39,8 +41,6 @@ def plain_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     with open(os.path.join(home, ".gitconfig"), "w", encoding="utf-8") as config:
         config.write(GITCONFIG)
     clean = scrubbed(os.environ, home)
-    if os.environ.get(OTHER_GIT):
-        clean["PATH"] = os.path.dirname(os.path.abspath(os.environ[OTHER_GIT])) + os.pathsep + clean["PATH"]
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(clean)

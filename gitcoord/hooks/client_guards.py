@@ -114,10 +114,13 @@ def _items(value: Any, matcher: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _matches(matcher: str, tool: str) -> bool:
-    if matcher in ("", "*") or tool in matcher.split("|"):
+    """Tell whether a matcher takes a tool: a plain one is a list of names, any other a pattern found anywhere."""
+    if matcher in ("", "*"):
         return True
+    if re.fullmatch(r"[\w\- ,|]+", matcher):
+        return tool in (name.strip() for name in re.split(r"[|,]", matcher))
     try:
-        return re.search(matcher, tool) is not None and not re.fullmatch(r"[\w|]+", matcher)
+        return re.search(matcher, tool) is not None
     except re.error:
         return False
 

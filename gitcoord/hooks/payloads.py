@@ -87,7 +87,9 @@ HARNESSES = {
 }
 """The harnesses by the name that `gitcoord hook` takes."""
 
-_SHELLS = frozenset({"bash", "shell", "powershell", "runshellcommand", "runinterminal", "execcommand", "terminal"})
+_SHELLS = frozenset(
+    {"bash", "shell", "powershell", "runshellcommand", "runinterminal", "runterminalcommand", "execcommand", "terminal"}
+)
 _WRITERS = frozenset(
     {
         "applypatch",
