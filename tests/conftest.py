@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import managers
 from support.repo import GITCONFIG, scrubbed
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if os.environ.get(OTHER_GIT):  # before any test module is read: some are made f
 
 
 def pytest_report_header() -> str:
-    """Name the git that the tests run."""
+    """Name the git that the tests run, and the hook managers beside it that are real."""
     program = shutil.which("git") or "git"
     said = subprocess.run([program, "version"], capture_output=True, check=True, text=True).stdout
-    return f"{said.strip()} ({program})"
+    return f"{said.strip()} ({program}); beside it: {managers.described()}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -74,7 +74,7 @@ def where(request: pytest.FixtureRequest, kind: Callable[[str], tuple[str, str]]
 def commit(where: str, name: str, *words: str, **env: str) -> Ran:
     write(where, name, f"{name} {words}\n")
     git(where, "add", "-A", "--", name)
-    return run_git(where, "commit", *(words or ("-m", "Change")), stdin=b"", **env)
+    return run_git(where, "commit", *(words or ("-m", "Change")), env=env)
 
 
 def message(where: str) -> str:

@@ -13,7 +13,7 @@ from support.program import program_env
 from support.repo import git, make_repo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ME, OTHER = "me-1", "alice-1"
 OLD_GIT = (2, 39)
@@ -34,15 +34,22 @@ class Ran(NamedTuple):
     err: str
 
 
-def run_git(where: str, *words: str | bytes, session: str | None = ME, stdin: bytes = b"", **env: str) -> Ran:
+def run_git(
+    where: str,
+    *words: str | bytes,
+    session: str | None = ME,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    **more_env: str,
+) -> Ran:
     """Run git as a session would, with hooks; nothing is raised."""
-    more = {"GITCOORD_SESSION": session} if session else {}
+    more = {**(env or {}), **({"GITCOORD_SESSION": session} if session else {})}
     done = subprocess.run(
         ["git", "-C", where, *words],
         input=stdin,
         capture_output=True,
         check=False,
-        env=program_env(**{"GIT_EDITOR": "true", **more, **env}),
+        env=program_env(**{"GIT_EDITOR": "true", **more, **more_env}),
         timeout=300,
     )
     return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
