@@ -165,7 +165,8 @@ def _try_hook(repository: Repository, done: install.Done, scratch: str, git: _Gi
     elif done.event == "pre-receive":
         stdin = f"{git.before} {git.after} refs/heads/x\n"
     env = {**_environment(), "GIT_DIR": os.path.join(scratch, ".git")}
-    start = [path] if os.access(path, os.X_OK) else ["sh", "-e", path]  # husky's are started so
+    by_husky = done.how != "config" and not os.access(path, os.X_OK)
+    start = ["sh", "-e", path] if by_husky else [path]
     if done.how == "manager":
         start = ["sh", "-c", f'gitcoord hook git {done.event} -- "$@"', "sh"]  # what its own file says, without it
     code, said = _run([*start, *words], stdin, scratch, env)
