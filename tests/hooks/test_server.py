@@ -328,3 +328,22 @@ def test_clones_that_share_pass_the_door_and_so_do_their_merges(tmp_path: Path) 
     assert int(merges) >= 1
     assert git(bare, "rev-parse", LOG_REF) == git(alice, "rev-parse", LOG_REF)
     assert run(bob, "lock", "a.py", "--session", "bob").code == 1
+
+
+def test_a_pipeline_with_a_cut_off_history_says_so_and_judges_nothing(site: Site, tmp_path: Path) -> None:
+    commit(site.alice, "README.md", None)
+    git(site.alice, "push", "-q", "origin", "main")
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    shallow = str(tmp_path / "shallow")
+    git(str(tmp_path), "clone", "-q", "--depth=1", f"file://{site.server}", shallow)
+    site.fetch(shallow)
+    git(shallow, "branch", "base")
+    commit(shallow, "new.py", None)
+    assert run(shallow, "ci", "--base", "base", "--head", "HEAD").code == 0
+    git(shallow, "commit", "-q", "--allow-empty", "-m", "Elsewhere")
+    other = git(shallow, "commit-tree", "HEAD^{tree}", "-m", "Unrelated")
+    done = run(shallow, "ci", "--base", other, "--head", "base")
+    assert done.code == 2
+    assert "the history is cut off" in done.err
+    assert "fetch-depth: 0" in done.err
