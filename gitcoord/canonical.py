@@ -7,17 +7,19 @@ a stored value may hold them, and Python's shortest round-trip form is what both
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-
+from gitcoord import plainjson
 from gitcoord.errors import InvalidValue, TooLarge, UnreadableRecord
-from gitcoord.values import Any, cast
+from gitcoord.plainjson import encode as _encode
+from gitcoord.plainjson import quoted as _quoted
+from gitcoord.values import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
 _LAYOUTS_KEPT = 1000
 
-_quoted = json.encoder.encode_basestring
 _PLAIN: dict[Any, Callable[[Any], str]] = {
     str: _quoted,
     int: str,
@@ -25,7 +27,6 @@ _PLAIN: dict[Any, Callable[[Any], str]] = {
     type(None): lambda _: "null",
 }
 _FEW = 8
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True).encode
 # Records of one kind have the same keys, mostly in the same order: they are sorted and quoted once.
 _layouts: dict[tuple[int | str, ...], list[tuple[str, str]]] = {}
 _CLOSED = ["\n" + " " * level + "}" for level in range(_BROKEN_LEVELS)]
@@ -95,7 +96,7 @@ def loads(body: bytes, where: str) -> Any:
         UnreadableRecord: the bytes are not one JSON document.
     """
     try:
-        value = json.loads(body.decode(), parse_constant=_no_constant)
+        value = plainjson.loads(body.decode())
         if b"\\ud" in body or b"\\uD" in body:
             _encode(value).encode()  # an escaped half of a pair is no text, and no face could show it
         return value  # noqa: TRY300 - the check above is part of the attempt
@@ -109,6 +110,8 @@ def parse_value(text: str) -> Any:
     Raises:
         InvalidValue: the text is not one JSON value.
     """
+    import json
+
     try:
         return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once_each)
     except (ValueError, RecursionError) as error:

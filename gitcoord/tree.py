@@ -12,7 +12,6 @@ Sources: gitformat-tree (order of entries: a directory sorts as if its name ende
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import chain
@@ -26,6 +25,7 @@ Parts = tuple[bytes, ...]
 
 BLOB = b"100644"
 TREE = b"40000"
+_FEW_BYTES = 8192
 _CACHE_BYTES = 48 * 1024 * 1024
 _new = cast("Any", tuple).__new__
 _ENTRY = {size: rb"(100644|40000) ([^/\0]+)\0(.{%d})" % size for size in (20, 32)}
@@ -45,6 +45,27 @@ class Entry(NamedTuple):
 
 def _sort_key(name: bytes, mode: bytes) -> bytes:
     return name + b"/" if mode == TREE else name
+
+
+def _rows(raw: bytes, oid_size: int) -> list[tuple[bytes, bytes, bytes]]:
+    """Return what stands in the rows of a small tree; rows that are none end the list early."""
+    found: list[tuple[bytes, bytes, bytes]] = []
+    at = 0
+    while at < len(raw):
+        blank, nul = raw.find(b" ", at), raw.find(b"\0", at)
+        mode, name, oid = raw[at:blank], raw[blank + 1 : nul], raw[nul + 1 : nul + 1 + oid_size]
+        if mode not in (BLOB, TREE) or not name or b"/" in name or not at < blank < nul or len(oid) != oid_size:
+            break
+        found.append((mode, name, oid))
+        at = nul + 1 + oid_size
+    return found
+
+
+def _many_rows(raw: bytes, oid_size: int) -> list[tuple[bytes, bytes, bytes]]:
+    """Return the same of a wide tree, in one call; what that needs is only loaded where it pays."""
+    import re
+
+    return re.findall(_ENTRY[oid_size], raw, re.DOTALL)
 
 
 class Node:
@@ -67,7 +88,7 @@ class Node:
         Raises:
             ValueError: the bytes are not a tree.
         """
-        rows = re.findall(_ENTRY[oid_size], raw, re.DOTALL)
+        rows = _rows(raw, oid_size) if len(raw) < _FEW_BYTES else _many_rows(raw, oid_size)
         # Three texts a row, and a blank and a NUL between them.
         if sum(map(len, chain.from_iterable(rows))) + 2 * len(rows) != len(raw):
             raise ValueError("not a tree object")

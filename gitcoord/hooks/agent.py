@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from gitcoord import plainjson
 from gitcoord.errors import CoordError
 from gitcoord.hooks import answers, payloads
 from gitcoord.hooks.answers import Reply
@@ -31,9 +32,7 @@ def main(harness: str, event: str, flags: Mapping[str, str]) -> int:
         reply = _broken(harness, event, error, flags)
     said = answers.render(harness, event, kind, reply)
     if said is not None:
-        import json
-
-        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.write(plainjson.encode(said, letters=False) + "\n")
         sys.stdout.flush()
     if reply.warning:
         sys.stderr.write(f"{reply.warning}\n")

@@ -1,7 +1,9 @@
 """The canary: a guard that is installed must refuse what is not allowed, and `gitcoord doctor` tries each one.
 
 In a scratch repository in the runtime directory one session locks a file, and each installed guard, the very file or
-command that git or a client would start, is asked to let another session write it. What it lets pass is broken.
+command that git or a client would start, is asked to let another session write it. What it lets pass is broken. So is
+what was installed here and would not be started: gone, not executable, switched off, or for other tools than those that
+write.
 """
 
 from __future__ import annotations
@@ -10,12 +12,11 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 
 from gitcoord import config
 from gitcoord.errors import CoordError
-from gitcoord.hooks import clients, install, jsontext
-from gitcoord.hooks.payloads import BEFORE, HARNESSES
+from gitcoord.hooks import client_guards, install
+from gitcoord.hooks.client_guards import ClientGuard
 from gitcoord.runtime.files import private_dir
 from gitcoord.store.repository import Repository, find_repository
 from gitcoord.values import Any, NamedTuple
@@ -24,13 +25,6 @@ _FILE = "canary.txt"
 _HOLDER, _OTHER = "canary-holder", "canary-other"
 _TIMEOUT_S = 60
 _DENIES = ("pre-commit", "pre-merge-commit", "pre-push", "reference-transaction", "pre-receive")
-_TOOLS = {
-    "claude": ("Write", "file_path"),
-    "codex": ("apply_patch", "command"),
-    "cursor": ("Write", "file_path"),
-    "gemini": ("write_file", "file_path"),
-    "vscode": ("create_file", "filePath"),
-}
 
 
 class Tried(NamedTuple):
@@ -70,21 +64,33 @@ def findings(start: str) -> list[dict[str, Any]]:
 def tried(start: str) -> list[Tried]:
     """Send each installed guard the canary, and return what became of it."""
     repository = find_repository(start, config.environment())
-    hooks = [
-        done
-        for done in install.status(repository)
-        if done.event in _DENIES and done.how in ("file", "block", "chained", "config")
-    ]
-    commands = list(_commands(repository)) if repository.worktree is not None else []
+    standing = install.status(repository)
+    hooks = [done for done in standing if done.event in _DENIES and done.how in install.GUARDS]
+    found = [_never_starts(done) for done in standing if done.how in _IDLE]
+    found += [_never_starts(done) for done in install.lost(repository, standing) if done.how not in _IDLE]
+    asked = list(client_guards.installed(repository))
+    found += [Tried(guard.name, False, guard.fault) for guard in asked if guard.fault]
+    commands = [guard for guard in asked if not guard.fault]
     if not hooks and not commands:
-        return []
+        return found
     scratch = os.path.join(private_dir(repository.runtime), f"canary-{os.getpid()}")
     try:
         git = _prepared(scratch)
-        found = [_try_hook(repository, done, scratch, git) for done in hooks]
-        return found + [_try_command(name, command, scratch) for name, command in commands]
+        found += [_try_hook(repository, done, scratch, git) for done in hooks]
+        return found + [_try_client(guard, scratch) for guard in commands]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+_IDLE = {
+    "off": "git does not start it: {path} is not executable, or switched off in git's config",
+    "unread": "git does not look for hooks in {path} in this version: gitcoord hooks install",
+}
+
+
+def _never_starts(done: install.Done) -> Tried:
+    why = _IDLE.get(done.how, "it was installed, and {path} does not ask gitcoord any more: gitcoord hooks install")
+    return Tried(f"git's {done.event}", False, why.format(path=done.path))
 
 
 def _environment() -> dict[str, str]:
@@ -103,7 +109,8 @@ class _Git(NamedTuple):
 
 def _prepared(scratch: str) -> _Git:
     """Make the scratch repository: a log, a lock on one file, and that file changed and staged."""
-    env = _environment()
+    # A person's own configuration may have hooks for all their repositories.
+    env = {**_environment(), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     shutil.rmtree(scratch, ignore_errors=True)
     os.mkdir(scratch, 0o700)
 
@@ -141,9 +148,14 @@ def _write(scratch: str, text: str) -> None:
         file.write(text)
 
 
+def script_of(repository: Repository, done: install.Done) -> str:
+    """Return the file that git starts for an event."""
+    return os.path.join(repository.runtime, "hooks", done.event) if done.how == "config" else done.path
+
+
 def _try_hook(repository: Repository, done: install.Done, scratch: str, git: _Git) -> Tried:
     """Start a hook file as git would, in the scratch repository."""
-    path = done.path if done.how != "config" else os.path.join(repository.runtime, "hooks", done.event)
+    path = script_of(repository, done)
     zero = "0" * len(git.before)
     stdin, words = "", list[str]()
     if done.event == "pre-push":
@@ -153,53 +165,21 @@ def _try_hook(repository: Repository, done: install.Done, scratch: str, git: _Gi
     elif done.event == "pre-receive":
         stdin = f"{git.before} {git.after} refs/heads/x\n"
     env = {**_environment(), "GIT_DIR": os.path.join(scratch, ".git")}
-    start = [path] if os.access(path, os.X_OK) else ["sh", "-e", path]
+    by_husky = done.how != "config" and not os.access(path, os.X_OK)
+    start = ["sh", "-e", path] if by_husky else [path]
+    if done.how == "manager":
+        start = ["sh", "-c", f'gitcoord hook git {done.event} -- "$@"', "sh"]  # what its own file says, without it
     code, said = _run([*start, *words], stdin, scratch, env)
     denied = code != 0 and ("gitcoord: " in said and ("refused" in said or "stopped" in said))
     warned = code == 0 and "gitcoord: warning" in said
     return Tried(f"git's {done.event}", denied or warned, said)
 
 
-def _commands(repository: Repository) -> Iterator[tuple[str, str]]:
-    """Yield each client's command before a tool, as it stands in the client's file."""
-    for row in clients.check(repository, "all", clients.HOOKS):
-        name, path = row["client"], row["path"]
-        if row["how"] == "missing":
-            continue
-        if name == "opencode":
-            yield name, "gitcoord hook opencode tool.execute.before"
-            continue
-        event = next(event for event, kind in HARNESSES[name].events.items() if kind == BEFORE)
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        node = jsontext.find(jsontext.parse(text, path), ("hooks", event))
-        for command in _strings(None if node is None else jsontext.to_value(text, node)):
-            if command.startswith("gitcoord hook "):
-                yield name, command
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _strings(item)
-
-
-def _try_command(name: str, command: str, scratch: str) -> Tried:
+def _try_client(guard: ClientGuard, scratch: str) -> Tried:
     """Start a client's command with a write of the locked file."""
-    path = os.path.join(scratch, _FILE)
-    if name == "opencode":
-        payload: dict[str, Any] = {"tool": "write", "args": {"filePath": path}, "sessionID": _OTHER}
-    else:
-        tool, key = _TOOLS[name]
-        written = f"*** Begin Patch\n*** Update File: {path}\n*** End Patch\n" if key == "command" else path
-        payload = {"session_id": _OTHER, "cwd": scratch, "tool_name": tool, "tool_input": {key: written}}
-    code, said = _run(["sh", "-c", command], json.dumps(payload), scratch, _environment())
-    return Tried(f"{name} ({command})", code in (0, 2) and _HOLDER in said, said)
+    payload = client_guards.payload(guard.client, os.path.join(scratch, _FILE), scratch, _OTHER)
+    code, said = _run(["sh", "-c", guard.command], json.dumps(payload), scratch, _environment())
+    return Tried(guard.name, code in (0, 2) and _HOLDER in said, said)
 
 
 def _run(command: list[str], stdin: str, where: str, env: dict[str, str]) -> tuple[int, str]:

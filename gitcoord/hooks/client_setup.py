@@ -53,7 +53,7 @@ def run(start: str, what: str, *, clients: str | None, agents_md: bool, user: bo
     if what == "apply" and clients is not None:
         from gitcoord.hooks.clients import notes
 
-        answer["notes"] = notes(clients)
+        answer["notes"] = notes(clients, user=user)
     return answer
 
 

@@ -256,6 +256,12 @@ def _remembered(runtime: str, path: str) -> dict[str, Any] | None:
     return said if said.get("path") == path and "before" in said and "after" in said else None
 
 
+def had_hooks(runtime: str, path: str) -> bool:
+    """Tell whether hooks of gitcoord's were written into a file, and were not taken out of it since by gitcoord."""
+    known = _remembered(runtime, path)
+    return known is not None and _is_ours(str(known["after"]))
+
+
 def _file_name(path: str) -> str:
     import hashlib
 

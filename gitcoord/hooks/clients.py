@@ -40,6 +40,7 @@ class Client(NamedTuple):
         hooks_file: where its hooks are, in the project.
         user_hooks_file: the same for all projects of a person.
         note: what the person still has to do.
+        user_note: what they have to do for all their projects.
     """
 
     servers: list[Entry]
@@ -48,6 +49,7 @@ class Client(NamedTuple):
     hooks_file: str
     user_hooks_file: str
     note: str = ""
+    user_note: str = ""
 
 
 CLIENTS = {
@@ -89,6 +91,8 @@ CLIENTS = {
         ".github/hooks/gitcoord.json",
         ".copilot/hooks/gitcoord.json",
         "VS Code's agent hooks are a preview, which an organisation may switch off.",
+        "VS Code keeps the servers of all projects in a profile of its own, which is not written here: code --add-mcp"
+        ' \'{"name":"gitcoord","type":"stdio","command":"gitcoord","args":["serve"]}\'',
     ),
     "opencode": Client(
         [
@@ -98,7 +102,13 @@ CLIENTS = {
                 {"type": "local", "command": ["gitcoord", "serve"], "enabled": True},
             )
         ],
-        [],
+        [
+            Entry(
+                ".config/opencode/opencode.json",
+                ("mcp", "gitcoord"),
+                {"type": "local", "command": ["gitcoord", "serve"], "enabled": True},
+            )
+        ],
         {},
         ".opencode/plugins/gitcoord.js",
         ".config/opencode/plugins/gitcoord.js",
@@ -161,9 +171,10 @@ def named(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def notes(text: str) -> list[str]:
+def notes(text: str, *, user: bool = False) -> list[str]:
     """Return what people still have to do for these clients."""
-    return [CLIENTS[name].note for name in named(text) if CLIENTS[name].note]
+    clients = [CLIENTS[name] for name in named(text)]
+    return [note for one in clients for note in (one.note, one.user_note if user else "") if note]
 
 
 def _entries(name: str, parts: tuple[str, ...], flags: list[str], *, user: bool) -> list[Entry]:

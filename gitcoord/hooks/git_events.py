@@ -95,8 +95,9 @@ def _pre_push(call: Call) -> bool:
         return True
     manager = _told_by_manager()
     remote = call.args[0] if call.args else manager.get("REMOTE", "origin")
-    if not text and manager.get("TO"):
-        text = f"HEAD {manager['TO']} refs/heads/HEAD {manager.get('FROM', '')}\n"
+    pushed = manager.get("TO") or manager.get("LOCAL")  # no commit is told where all of the history is pushed
+    if not text and pushed:
+        text = f"HEAD {pushed} {manager.get('BRANCH', 'refs/heads/HEAD')} {manager.get('FROM', '')}\n"
     return push.pre_push(ground, _settings(ground, call), remote, push.updates_in(text))
 
 
@@ -108,6 +109,8 @@ def _told_by_manager() -> dict[str, str]:
         "PRE_COMMIT_REMOTE_NAME": "REMOTE",
         "PRE_COMMIT_FROM_REF": "FROM",
         "PRE_COMMIT_TO_REF": "TO",
+        "PRE_COMMIT_LOCAL_BRANCH": "LOCAL",
+        "PRE_COMMIT_REMOTE_BRANCH": "BRANCH",
     }
     env = config.environment()
     return {short: env[name] for name, short in names.items() if env.get(name)}

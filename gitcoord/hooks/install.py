@@ -26,7 +26,8 @@ class Done(NamedTuple):
         event: git's hook.
         how: `file`, `block` (at the head of what was there), `chained` (before it, the file that was there), `config`,
             `by hand` (lines to add), `manager` (a hook manager runs it), `missing`, `foreign` (another's hook alone),
-            `removed`.
+            `off` (there, and switched off: a file that is not executable, or by git's config), `unread` (in the config,
+            which this git does not look into for hooks), `removed`.
         path: where.
         lines: what to add by hand.
     """
@@ -35,6 +36,10 @@ class Done(NamedTuple):
     how: str
     path: str
     lines: list[str]
+
+
+GUARDS = ("file", "block", "chained", "config", "manager")
+"""How an event can ask gitcoord."""
 
 
 class Job(NamedTuple):
@@ -71,11 +76,17 @@ def install(
     place = places.find(repository)
     job = Job(repository, place, flags, None if place.shared else sys.executable)
     if version >= places.CONFIG_HOOKS:
-        return _through_config(job._replace(python=sys.executable), events)
-    return [_install_one(job, event) for event in events]
+        found = _through_config(job._replace(python=sys.executable), events)
+    else:
+        gitconfig.drop(repository.common_dir)  # of a newer git's time: one that reads both would ask twice
+        found = [_install_one(job, event) for event in events]
+    asks = [done.event for done in found if done.how in GUARDS]
+    _record(repository, installed=sorted({*_recorded(repository, "installed"), *asks}))
+    return found
 
 
 def _through_config(job: Job, events: tuple[str, ...]) -> list[Done]:
+    _remove_files(job.repository, job.place)  # of an older git's time
     folder = private_dir(os.path.join(private_dir(job.repository.runtime), "hooks"))
     for event in events:
         path = os.path.join(folder, event)
@@ -139,9 +150,13 @@ def _refreshed(job: Job, event: str, target: str, text: str) -> Done:
         how, wanted = "file", scripts.whole_file(event, job.flags, job.python)
     else:
         how, wanted = "block", scripts.with_block(scripts.cut(text), scripts.block(event, job.flags, job.python))
-    if wanted != text:
-        _write(target, wanted, stat.S_IMODE(os.stat(target).st_mode))
-    return Done(event, how, target, [])
+    mode = stat.S_IMODE(os.stat(target).st_mode)
+    runs = bool(mode & 0o111) or job.place.kind == "husky"
+    if not runs and how != "block":
+        mode, runs = _EXECUTABLE, True
+    if wanted != text or mode != stat.S_IMODE(os.stat(target).st_mode):
+        _write(target, wanted, mode)
+    return Done(event, how if runs else "off", target, [])
 
 
 def uninstall(repository: Repository) -> list[Done]:
@@ -150,7 +165,22 @@ def uninstall(repository: Repository) -> list[Done]:
     Raises:
         CoordError: a file could not be read or written.
     """
-    place = places.find(repository)
+    found = _remove_files(repository, places.find(repository))
+    path = gitconfig.drop(repository.common_dir)
+    if path is not None:
+        found.append(Done("all", "removed", path, []))
+    folder = os.path.join(repository.runtime, "hooks")
+    if os.path.isdir(folder):
+        for event in git_events.HANDLERS:
+            remove(os.path.join(folder, event))
+        _drop_empty(folder)
+    for path in reversed(_recorded(repository, "made")):
+        _drop_empty(path)
+    remove(os.path.join(repository.runtime, _RECORD))
+    return found
+
+
+def _remove_files(repository: Repository, place: Place) -> list[Done]:
     found: list[Done] = []
     folders = dict.fromkeys([place.directory, _husky_top(place), os.path.join(repository.common_dir, "hooks")])
     for folder in folders:
@@ -160,15 +190,6 @@ def uninstall(repository: Repository) -> list[Done]:
             done = _remove_one(os.path.join(folder, event), event)
             if done is not None:
                 found.append(done)
-    path = gitconfig.drop(repository.common_dir)
-    if path is not None:
-        found.append(Done("all", "removed", path, []))
-    folder = os.path.join(repository.runtime, "hooks")
-    if os.path.isdir(folder):
-        for event in git_events.HANDLERS:
-            remove(os.path.join(folder, event))
-        _drop_empty(folder)
-    _drop_made(repository)
     return found
 
 
@@ -186,33 +207,50 @@ def _remove_one(target: str, event: str) -> Done | None:
     return Done(event, "removed", target, [])
 
 
-def status(repository: Repository) -> list[Done]:
+def status(repository: Repository, version: tuple[int, int] | None = None) -> list[Done]:
     """Return for each event whether it asks gitcoord, and how.
+
+    Args:
+        repository: where.
+        version: git's; the machine's by default.
 
     Raises:
         CoordError: a file could not be read.
     """
+    version = places.git_version() if version is None else version
     place = places.find(repository)
-    events = git_events.SERVER if repository.bare else git_events.CLIENT
+    wanted = git_events.SERVER if repository.bare else git_events.CLIENT
+    installed = _recorded(repository, "installed")
     configured = gitconfig.events(repository.common_dir)
     found: list[Done] = []
-    for event in events:
-        target = os.path.join(place.directory, event)
+    for event in git_events.HANDLERS:
+        started = target = os.path.join(place.directory, event)
         if place.kind == "husky" and event in _HUSKY:
             target = os.path.join(_husky_top(place), event)
-        found.append(_standing(repository, event, target, event in configured))
+        runs = os.access(started, os.X_OK)
+        done = _standing(repository, event, target, runs=runs)
+        if event in configured and done.how not in GUARDS:
+            unread = version < places.CONFIG_HOOKS
+            how = "unread" if unread else "config" if gitconfig.is_on(repository, event) else "off"
+            done = Done(event, how, os.path.join(repository.common_dir, "config"), [])
+        if event in wanted or event in installed or done.how not in ("missing", "foreign"):
+            found.append(done)
     return found
 
 
-def _standing(repository: Repository, event: str, target: str, configured: bool) -> Done:
-    if configured:
-        return Done(event, "config", os.path.join(repository.common_dir, "config"), [])
+def lost(repository: Repository, found: list[Done]) -> list[Done]:
+    """Return those events that were installed here, as a record says, and do not ask gitcoord any more."""
+    installed = _recorded(repository, "installed")
+    return [done for done in found if done.event in installed and done.how not in GUARDS]
+
+
+def _standing(repository: Repository, event: str, target: str, *, runs: bool) -> Done:
     text = read_text(target)
     if text is None:
         return Done(event, "missing", target, [])
     if scripts.is_ours(text):
         how = "chained" if os.path.lexists(target + scripts.KEPT) else "file" if scripts.is_whole(text) else "block"
-        return Done(event, how, target, [])
+        return Done(event, how if runs else "off", target, [])
     manager = places.manager_of(text)
     if manager in ("lefthook", "pre-commit") and places.is_in_manager(repository, manager, event):
         return Done(event, "manager", target, [])
@@ -242,23 +280,25 @@ def _make_directory(repository: Repository, path: str) -> None:
         os.makedirs(path)
     except OSError as error:
         raise CoordError(f"{path} cannot be made: {error.strerror}", next="look at its rights") from error
-    made = [*_made(repository), path]
+    _record(repository, made=[*_recorded(repository, "made"), path])
+
+
+def _record(repository: Repository, **said: list[str]) -> None:
+    """Remember something of the installation for the next command."""
+    before = {name: _recorded(repository, name) for name in ("made", "installed")}
+    after = {name: items for name, items in {**before, **said}.items() if items}
+    if after == {name: items for name, items in before.items() if items}:
+        return
     private_dir(repository.runtime)
     import json
 
-    write_whole(os.path.join(repository.runtime, _RECORD), json.dumps({"made": made}).encode())
+    write_whole(os.path.join(repository.runtime, _RECORD), json.dumps(after).encode())
 
 
-def _made(repository: Repository) -> list[str]:
+def _recorded(repository: Repository, name: str) -> list[str]:
     text = read_text(os.path.join(repository.runtime, _RECORD))
-    made = parse_object((text or "").encode("utf-8", "replace")).get("made", [])
-    return [str(path) for path in made] if isinstance(made, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-
-
-def _drop_made(repository: Repository) -> None:
-    for path in reversed(_made(repository)):
-        _drop_empty(path)
-    remove(os.path.join(repository.runtime, _RECORD))
+    items = parse_object((text or "").encode("utf-8", "replace")).get(name, [])
+    return [str(item) for item in items] if isinstance(items, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _drop_empty(path: str) -> None:

@@ -6,9 +6,9 @@ tests. A tool that is not known to write is not judged.
 
 from __future__ import annotations
 
-import json
 import os
 
+from gitcoord import plainjson
 from gitcoord.errors import BadRequest
 from gitcoord.hooks.patches import is_patch, patched_files
 from gitcoord.values import Any, NamedTuple, cast
@@ -87,7 +87,9 @@ HARNESSES = {
 }
 """The harnesses by the name that `gitcoord hook` takes."""
 
-_SHELLS = frozenset({"bash", "shell", "powershell", "runshellcommand", "runinterminal", "execcommand", "terminal"})
+_SHELLS = frozenset(
+    {"bash", "shell", "powershell", "runshellcommand", "runinterminal", "runterminalcommand", "execcommand", "terminal"}
+)
 _WRITERS = frozenset(
     {
         "applypatch",
@@ -164,7 +166,7 @@ def parse(harness: str, event: str, text: str, here: str) -> Told:
     if kind is None:
         raise BadRequest(f"{harness} has no event {event!r} that is answered", next=f"one of {', '.join(known.events)}")
     try:
-        value: Any = json.loads(text) if len(text) <= _LIMIT else None
+        value: Any = plainjson.loads(text) if len(text) <= _LIMIT else None
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"{harness} sent no JSON: {error}", next="gitcoord doctor") from error
     if not isinstance(value, dict):
@@ -208,7 +210,7 @@ def _arguments(fields: dict[str, Any]) -> dict[str, Any]:
         value: Any = fields.get(name)
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = plainjson.loads(value)
             except ValueError:
                 continue
         if isinstance(value, dict):

@@ -7,6 +7,7 @@ overwritten; `core.hooksPath` is never set.
 from __future__ import annotations
 
 import os
+import re
 
 from gitcoord import config
 from gitcoord.errors import CoordError
@@ -144,8 +145,11 @@ def is_in_manager(repository: Repository, manager: str, event: str) -> bool:
     if top is None:
         return False
     files = _LEFTHOOK_FILES if manager == "lefthook" else (".pre-commit-config.yaml",)
+    marks = (f"gitcoord hook git {event}", f"id: gitcoord-{event}")
     for name in files:
         text = read_text(os.path.join(top, name))
-        if text is not None and (f"gitcoord hook git {event}" in text[:_READ_LIMIT] or f"id: gitcoord-{event}" in text):
+        if text is not None and any(mark in text[:_READ_LIMIT] for mark in marks):
             return True
+        if text is not None and event == "pre-commit" and re.search(r"(?m)\bid: *gitcoord *$", text[:_READ_LIMIT]):
+            return True  # as `.pre-commit-hooks.yaml` calls it
     return False

@@ -42,21 +42,22 @@ def command(event: str, flags: list[str], python: str | None) -> str:
 
 def _function(event: str, flags: list[str], python: str | None) -> list[str]:
     fallback = command(event, flags, None)
+    caught = "|| gitcoord_code=$?"  # husky starts its hooks with `sh -e`
     found = f"command -v gitcoord >/dev/null 2>&1; then {fallback}"
     lines = (
-        [f'    if {found} "$@"']
+        [f'    if {found} "$@" {caught}']
         if python is None
         else [
-            f'    if [ -x {quoted(python)} ]; then {command(event, flags, python)} "$@"',
-            f'    elif {found} "$@"',
+            f'    if [ -x {quoted(python)} ]; then {command(event, flags, python)} "$@" {caught}',
+            f'    elif {found} "$@" {caught}',
         ]
     )
     closed = f'"$(git config --get gitcoord.hookErrors)" {"= open" if event in CLOSED else "!= closed"}'
     return [
         "gitcoord_hook() {",
+        "    gitcoord_code=0",
         *lines,
-        "    else (exit 127); fi",
-        "    gitcoord_code=$?",
+        "    else gitcoord_code=127; fi",
         "    case $gitcoord_code in",
         "        0) return 0 ;;",
         f"        {REFUSED}) return 1 ;;",
@@ -78,7 +79,7 @@ def _call(event: str, stdin: str) -> list[str]:
             lines.append("gitcoord_in=$(cat; echo x)")
             stdin = 'printf %s "${gitcoord_in%x}" | '
         lines.append(f'case "$gitcoord_in" in *{LOG_REF}*) ;; *) exit 0 ;; esac')
-    return [*lines, f'{stdin}gitcoord_hook "$@"', "exit $?"]
+    return [*lines, f'{stdin}gitcoord_hook "$@" || exit $?', "exit 0"]
 
 
 def whole_file(event: str, flags: list[str], python: str | None) -> str:

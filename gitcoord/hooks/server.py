@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from gitcoord import config
-from gitcoord.errors import CoordError
+from gitcoord.errors import BadRequest, CoordError
 from gitcoord.hooks import arrival, gitrun, pushed, speech
 from gitcoord.hooks.push import is_zero
 from gitcoord.model import ALIAS_REF, LOG_REF
@@ -84,6 +86,7 @@ def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], 
     Raises:
         NotInitialised: the log is not here; a pipeline has to fetch it.
         GitFailed: git does not know one of the two.
+        BadRequest: the history between the two is cut off here.
     """
     access = open_access(start)
     access.log.tip()
@@ -95,4 +98,20 @@ def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], 
     ]
     env["GIT_DIR"] = access.repository.git_dir
     found = pushed.commits([oids[1]], [oids[0]], env)
+    _check_whole(access, found)
     return found, judge(access, found)
+
+
+def _check_whole(access: Access, found: list[pushed.Pushed]) -> None:
+    """Let pass what has its parents here: a commit whose history was cut off seems to change every file."""
+    try:
+        with open(os.path.join(access.repository.common_dir, "shallow"), encoding="ascii") as file:
+            cut = set(file.read().split())
+    except FileNotFoundError:
+        return
+    for one in found:
+        if one.oid in cut:
+            raise BadRequest(
+                f"the history is cut off at {one.oid[:10]}, between base and head: what it changes cannot be told",
+                next="git fetch --unshallow (in GitHub Actions, fetch-depth: 0 of actions/checkout)",
+            )

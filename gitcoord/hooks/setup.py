@@ -32,7 +32,7 @@ def install(start: str, *, git: bool, agents: str | None, server: bool, warn: bo
     if not server:
         _check_log(repository)
     found: list[Done] = []
-    if git and not repository.bare:
+    if git:
         found += git_install.install(repository, git_events.CLIENT, flags)
     if server:
         from gitcoord.runtime.files import private_dir
@@ -75,7 +75,7 @@ def status(start: str) -> Answer:
         from gitcoord.hooks import clients
 
         rows += [_agents_row(change) for change in clients.check(repository, "all", clients.HOOKS)]
-    guarding = any(done.how not in ("missing", "foreign", "by hand") for done in found)
+    guarding = any(done.how in git_install.GUARDS for done in found)
     return {"ok": True, "guarding": guarding, "hooks": rows}
 
 

@@ -43,6 +43,7 @@ _QUIETLY = (
     "protocol.ext.allow=never",
     "credential.interactive=false",
     f"core.hooksPath={os.devnull}",
+    "hook.reference-transaction.enabled=false",  # of hooks in the config, the others are none of what is run here
     "core.alternateRefsCommand=:",
     "gc.auto=0",
     "maintenance.auto=false",

@@ -10,10 +10,10 @@ What is not promised: anything against somebody who forges these files; they lie
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
+from gitcoord import plainjson
 from gitcoord.runtime.files import id_path, is_id, names, parse_object, private_dir, remove, write_whole
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
@@ -93,7 +93,7 @@ def note(runtime_dir: str, served: Served, conversation: str | None) -> None:
         "started": None if agent is None else agent.started,
     }
     folder = private_dir(os.path.join(runtime_dir, _FOLDER))
-    write_whole(id_path(folder, served.incarnation), json.dumps(said).encode())
+    write_whole(id_path(folder, served.incarnation), plainjson.encode(said, letters=False).encode())
 
 
 def forget(runtime_dir: str, incarnation: str) -> None:

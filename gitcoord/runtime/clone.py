@@ -6,9 +6,9 @@ copy gets an id of its own. Where the file cannot be written the clone has no id
 
 from __future__ import annotations
 
-import json
 import os
 
+from gitcoord import plainjson
 from gitcoord.runtime.files import draft_path, is_id, parse_object, remove
 from gitcoord.values import Any
 
@@ -61,7 +61,7 @@ def _make(path: str, here: list[int], *, replacing: bool) -> None:
     draft = draft_path(path)
     try:
         with open(draft, "xb") as file:
-            file.write(json.dumps({"id": os.urandom(8).hex(), "at": here}).encode())
+            file.write(plainjson.encode({"id": os.urandom(8).hex(), "at": here}, letters=False).encode())
         if replacing:
             os.replace(draft, path)
             return

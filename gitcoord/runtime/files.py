@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 
+from gitcoord import plainjson
 from gitcoord.errors import StorageFault
 from gitcoord.values import Any
 
@@ -128,7 +128,7 @@ def names(folder: str) -> list[str]:
 def parse_object(text: bytes) -> dict[str, Any]:
     """Return the JSON object in a text, or an empty one where there is none."""
     try:
-        value: Any = json.loads(text)
+        value: Any = plainjson.loads(text.decode())
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType]

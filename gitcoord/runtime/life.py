@@ -20,11 +20,11 @@ and lives by its lease alone. Without `flock` nothing is proved.
 
 from __future__ import annotations
 
-import json
 import os
 import stat as stat_bits
 import sys
 
+from gitcoord import plainjson
 from gitcoord.errors import SessionTaken
 from gitcoord.runtime.files import (
     DRAFT,
@@ -135,7 +135,7 @@ def _publish(path: str, stamp: Stamp) -> tuple[Descriptor | None, dict[str, Any]
     except OSError as error:
         raise refused(path, error) from error
     try:
-        os.write(held.fd, json.dumps({"nonce": nonce, "pid": os.getpid()}).encode() + b"\n")
+        os.write(held.fd, plainjson.encode({"nonce": nonce, "pid": os.getpid()}, letters=False).encode() + b"\n")
         if _excludes(held, draft) and is_local(held.fd):
             os.replace(draft, path)
             kept = True
@@ -282,7 +282,7 @@ def mark_seen(runtime_dir: str, incarnation: str, pid: int, stamp: Stamp) -> Non
     folder = private_dir(os.path.join(runtime_dir, _SEEN))
     path = id_path(folder, incarnation)
     note = {"boot": stamp.boot, "pid": pid, "uptime_ms": stamp.uptime_ms}
-    write_over(path, json.dumps(note).encode().ljust(_NOTE_BYTES))
+    write_over(path, plainjson.encode(note, letters=False).encode().ljust(_NOTE_BYTES))
 
 
 def seen_lately(

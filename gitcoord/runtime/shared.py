@@ -9,9 +9,9 @@ Nothing is promised about the remote's present: it may have moved a moment ago.
 
 from __future__ import annotations
 
-import json
 import os
 
+from gitcoord import plainjson
 from gitcoord.model_time import Stamp, format_time
 from gitcoord.runtime.files import parse_object, write_whole
 from gitcoord.values import Any, NamedTuple, cast
@@ -201,7 +201,7 @@ def write_flight(runtime: str, flight: Flight | None) -> None:
 
 
 def _dump(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return plainjson.encode(value, letters=False).encode()
 
 
 def _read(path: str) -> dict[str, Any]:

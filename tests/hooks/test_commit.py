@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitcoord.service import initialise
-from support.guarded import ME, OTHER, desk, guard, lock, make_guarded, run_git, write
+from support.guarded import ME, OTHER, desk, guard, hook_file, lock, make_guarded, run_git, write
 from support.repo import add_worktree, git, git_bytes, make_repo
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def test_a_guard_that_fails_says_so_and_follows_the_setting(repo: str, setting: 
 @pytest.mark.parametrize("setting", ["open", "closed"])
 def test_a_guard_whose_program_is_gone_says_so_and_follows_the_setting(repo: str, setting: str) -> None:
     git(repo, "config", "gitcoord.hookErrors", setting)
-    path = f"{repo}/.git/hooks/pre-commit"
+    path = hook_file(repo, "pre-commit")
     with open(path, encoding="utf-8") as file:
         text = file.read()
     with open(path, "w", encoding="utf-8") as file:

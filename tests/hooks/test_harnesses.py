@@ -63,7 +63,7 @@ def test_every_event_that_is_answered_is_in_a_fixture_that_cites_its_page() -> N
     answered = {(name, event) for name, harness in HARNESSES.items() for event in harness.events}
     assert {(fixture(name)["harness"], fixture(name)["event"]) for name in FIXTURES} == answered
     sources = {fixture(name)["payload"].get("source") for name in FIXTURES if name.startswith("claude-start")}
-    assert sources == {"startup", "resume", "clear", "compact"}
+    assert sources == {"startup", "resume", "clear", "compact", "fork"}
 
 
 def _filled(expected: Any, said: Any) -> Any:

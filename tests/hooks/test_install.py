@@ -356,3 +356,21 @@ def test_rights_of_a_hook_stay_what_they_were(repo: str) -> None:
     path = put(repo, "pre-commit", "#!/bin/sh\ntrue\n", 0o750)
     do_install(repo)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o750
+
+
+@pytest.mark.parametrize("setting", ["open", "closed"])
+@pytest.mark.parametrize("shell", [["sh"], ["sh", "-e"], ["bash", "-eu"]], ids=" ".join)
+@pytest.mark.parametrize("event", ["pre-commit", "pre-push", "post-checkout"])
+def test_where_the_program_is_missing_the_setting_holds_in_every_shell(
+    repo: str, event: str, shell: list[str], setting: str
+) -> None:
+    git(repo, "config", "gitcoord.hookErrors", setting)
+    for text in (
+        scripts.whole_file(event, [], None),
+        scripts.with_block("#!/bin/sh\necho own\n", scripts.block(event, [], None)),
+    ):
+        path = put(repo, event, text)
+        command = [*shell, path, "origin", "url", "1"]
+        done = subprocess.run(command, cwd=repo, input="", capture_output=True, check=False, text=True)
+        assert f"the guard of {event} is broken (127)" in done.stderr
+        assert done.returncode == (0 if setting == "open" else 1)

@@ -29,7 +29,7 @@ def said(where: str, revision: str = "HEAD") -> trailers.Provenance:
 
 
 def commit(where: str, *words: str, session: str | None = ME, **env: str) -> None:
-    ran = run_git(where, "commit", *words, session=session, stdin=b"", **env)
+    ran = run_git(where, "commit", *words, session=session, env=env)
     assert ran.code == 0, ran
 
 

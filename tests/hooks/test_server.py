@@ -13,7 +13,7 @@ from gitcoord.hooks.trailers import lines_for
 from gitcoord.service import initialise
 from gitcoord.service.access import open_access
 from gitcoord.store.repository import find_repository
-from support.guarded import ME, OLD_GIT, OTHER, desk, lock, run_git, write
+from support.guarded import ME, OLD_GIT, OTHER, desk, gits, lock, run_git, write
 from support.program import run
 from support.repo import LOG_REF, git, make_repo
 from support.verdicts import corpus
@@ -52,8 +52,8 @@ def site(tmp_path: Path) -> Site:
     made.send(alice)
     made.fetch(bob)
     initialise(bob, local=True)
-    done = install.install(find_repository(bare, {}), git_events.SERVER, [], OLD_GIT)
-    assert [one.how for one in done] == ["file"]
+    done = install.install(find_repository(bare, {}), git_events.SERVER, [])
+    assert [one.how for one in done] == ["config" if "config" in gits() else "file"]
     return made
 
 
@@ -241,8 +241,8 @@ def test_a_door_that_fails_lets_nothing_in_unless_told_so(site: Site) -> None:
 
 
 def test_the_door_runs_what_stood_there_before(site: Site) -> None:
+    install.uninstall(find_repository(site.server, {}))
     path = f"{site.server}/hooks/pre-receive"
-    os.unlink(path)
     with open(path, "w", encoding="utf-8") as file:
         file.write('#!/bin/sh\ncat > "$PWD/told"\necho "says the project" >&2\n')
     os.chmod(path, 0o755)
@@ -328,3 +328,22 @@ def test_clones_that_share_pass_the_door_and_so_do_their_merges(tmp_path: Path) 
     assert int(merges) >= 1
     assert git(bare, "rev-parse", LOG_REF) == git(alice, "rev-parse", LOG_REF)
     assert run(bob, "lock", "a.py", "--session", "bob").code == 1
+
+
+def test_a_pipeline_with_a_cut_off_history_says_so_and_judges_nothing(site: Site, tmp_path: Path) -> None:
+    commit(site.alice, "README.md", None)
+    git(site.alice, "push", "-q", "origin", "main")
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    shallow = str(tmp_path / "shallow")
+    git(str(tmp_path), "clone", "-q", "--depth=1", f"file://{site.server}", shallow)
+    site.fetch(shallow)
+    git(shallow, "branch", "base")
+    commit(shallow, "new.py", None)
+    assert run(shallow, "ci", "--base", "base", "--head", "HEAD").code == 0
+    git(shallow, "commit", "-q", "--allow-empty", "-m", "Elsewhere")
+    other = git(shallow, "commit-tree", "HEAD^{tree}", "-m", "Unrelated")
+    done = run(shallow, "ci", "--base", other, "--head", "base")
+    assert done.code == 2
+    assert "the history is cut off" in done.err
+    assert "fetch-depth: 0" in done.err

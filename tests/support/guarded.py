@@ -6,18 +6,24 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, NamedTuple
 
-from gitcoord.hooks import git_events, install
+from gitcoord.hooks import canary, git_events, install, places
 from gitcoord.service import Desk, initialise, open_desk
 from gitcoord.store.repository import find_repository
 from support.program import program_env
 from support.repo import git, make_repo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ME, OTHER = "me-1", "alice-1"
 OLD_GIT = (2, 39)
-"""A git without hooks in its config, whatever the machine's is: what is installed then runs with every git."""
+"""A git without hooks in its config, whatever the one in use is: what is installed then runs with every git."""
+
+
+def gits() -> dict[str, tuple[int, int]]:
+    """Return the ways to install that the git in use runs: hook files, and hooks in its config where it knows them."""
+    known = places.git_version()
+    return {"files": OLD_GIT, **({"config": known} if known >= places.CONFIG_HOOKS else {})}
 
 
 class Ran(NamedTuple):
@@ -28,32 +34,48 @@ class Ran(NamedTuple):
     err: str
 
 
-def run_git(where: str, *words: str | bytes, session: str | None = ME, stdin: bytes = b"", **env: str) -> Ran:
+def run_git(
+    where: str,
+    *words: str | bytes,
+    session: str | None = ME,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    **more_env: str,
+) -> Ran:
     """Run git as a session would, with hooks; nothing is raised."""
-    more = {"GITCOORD_SESSION": session} if session else {}
+    more = {**(env or {}), **({"GITCOORD_SESSION": session} if session else {})}
     done = subprocess.run(
         ["git", "-C", where, *words],
         input=stdin,
         capture_output=True,
         check=False,
-        env=program_env(**{"GIT_EDITOR": "true", **more, **env}),
+        env=program_env(**{"GIT_EDITOR": "true", **more, **more_env}),
         timeout=300,
     )
     return Ran(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
-def guard(where: str, flags: list[str] | None = None) -> None:
-    """Install git's hooks."""
-    done = install.install(find_repository(where, {}), git_events.CLIENT, flags or [], OLD_GIT)
-    assert all(one.how in ("file", "block", "chained") for one in done), done
+def guard(where: str, flags: list[str] | None = None, version: tuple[int, int] | None = None) -> None:
+    """Install git's hooks, as the git in use or another one knows them."""
+    done = install.install(find_repository(where, {}), git_events.CLIENT, flags or [], version)
+    assert all(one.how in ("file", "block", "chained", "config") for one in done), done
 
 
-def make_guarded(path: str | os.PathLike[str], flags: list[str] | None = None) -> str:
+def hook_file(where: str, event: str) -> str:
+    """Return the script that git starts for an event."""
+    repository = find_repository(where, {})
+    done = next(one for one in install.status(repository) if one.event == event)
+    return canary.script_of(repository, done)
+
+
+def make_guarded(
+    path: str | os.PathLike[str], flags: list[str] | None = None, version: tuple[int, int] | None = None
+) -> str:
     """Make a repository with a few files, a log and git's hooks."""
     where = make_repo(path)
     git(where, "config", "gitcoord.fsync", "false")
     initialise(where)
-    guard(where, flags)
+    guard(where, flags, version)
     return where
 
 
