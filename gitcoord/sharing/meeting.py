@@ -35,7 +35,7 @@ from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.losers import losers
 from gitcoord.sharing.signing import signer_of
 from gitcoord.sharing.sound import newest_sound
-from gitcoord.sharing.waiting import Waiting
+from gitcoord.sharing.waiting import Waiting, unpublished, word_of
 from gitcoord.sharing.words import MovedError, damaged, event, no_log, quarantined, unrelated
 from gitcoord.store.siderefs import INCOMING, KEPT, write_side_ref
 from gitcoord.values import Any
@@ -490,6 +490,10 @@ class Meeting:
     def _give_up(self, tip: bytes, seen: bytes, why: MergeUnsigned) -> None:
         """Keep for the eye what this clone did, and nobody will take since its key was revoked; tell its sessions."""
         self._keep(tip)
+        for operation in unpublished(self.local, tip, seen) or ():
+            word = word_of(self.local, tip, operation, why.message)
+            if word is not None:
+                displaced.note(self._runtime, word)
         done = f"kept under {KEPT}, and not brought to the remote: {why.message}"
         notes.write_contact(self._runtime, self.contact.with_event(self._event("given_up", seen, tip, done)))
 
