@@ -446,8 +446,15 @@ class Meeting:
                 for _ in range(_ROUNDS):
                     if not self._is_lost(tip) or self._carry(tip):
                         break
-            except RemoteRejected:
-                return  # it stays lost here, and stops nobody; the next contact tries again
+            except RemoteRejected as said:
+                # It stays aside, and stops nobody; the next contact tries again.
+                contact = self.contact
+                one = self._event("turned_away", tip, self.seen, f"kept, and not on the remote yet: {said.message}")
+                if ("turned_away", tip.hex()) not in [
+                    (event["event"], event.get("expected")) for event in contact.events
+                ]:
+                    notes.write_contact(self._runtime, contact.with_event(one))
+                return
         # Not before: where the network failed on the way, the next contact has to find them again.
         notes.write_contact(self._runtime, self.contact._replace(local=size))
 

@@ -141,7 +141,7 @@ def test_what_is_published_is_answered_as_done_though_the_notes_fail(root: Path)
         path.unlink()
     seen.rmdir()
     seen.write_text("a file where the directory should be")
-    answer = one.lock_files(["b"])
+    answer = desk(root, "one@host").lock_files(["b"])
     assert answer["granted"]
     assert "notes" in answer["notices"][0]
 
