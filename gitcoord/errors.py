@@ -273,6 +273,12 @@ class UnsupportedRepository(NotARepository):
     code = "unsupported_repository"
 
 
+class UnsafeRepository(UnsupportedRepository):
+    """A git repository that belongs to somebody else, and that git's `safe.directory` does not name."""
+
+    code = "unsafe_repository"
+
+
 class NotInitialised(CoordError):
     """The repository has no log yet."""
 

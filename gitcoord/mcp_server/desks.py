@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import anyio
 
-from gitcoord.errors import CoordError, NotARepository, NotInitialised
+from gitcoord.errors import CoordError, NotARepository, NotInitialised, UnsupportedRepository
 from gitcoord.mcp_server.threads import off_loop
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ class Finder:
             for place in await ask():
                 try:
                     desk = await off_loop(partial(opener.open_at, place.path, caller.hint))
-                except NotInitialised as error:
+                except (NotInitialised, UnsupportedRepository) as error:
                     pending = pending or error
                 except NotARepository:
                     tried.append(place)
