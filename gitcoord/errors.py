@@ -303,6 +303,12 @@ class Contention(CoordError):
     code = "contention"
 
 
+class ClockFault(CoordError):
+    """The machine's clock says what cannot be recorded; nothing was done."""
+
+    code = "clock"
+
+
 class StorageFault(CoordError):
     """The file system refused: full, read-only, or without the rights."""
 
