@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BROKEN_LEVELS = 4
 MAX_DEPTH = 100
 _LAYOUTS_KEPT = 1000
+_MAX_DIGITS = 4300  # what Python turns into a number and back
 
 _PLAIN: dict[Any, Callable[[Any], str]] = {
     str: _quoted,
@@ -108,12 +109,14 @@ def parse_value(text: str) -> Any:
     """Parse a JSON value that a person typed.
 
     Raises:
-        InvalidValue: the text is not one JSON value.
+        InvalidValue: the text is not one JSON value, or holds a number that would not come back as it is.
     """
     import json
 
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once_each)
+        return json.loads(
+            text, parse_constant=_no_constant, parse_float=_exact, parse_int=_whole, object_pairs_hook=_once_each
+        )
     except (ValueError, RecursionError) as error:
         raise InvalidValue(
             f"not a JSON value: {error}", next="quote it as JSON, or say --text to store it as a string"
@@ -125,6 +128,26 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("an object names a member twice")
     return found
+
+
+def _exact(text: str) -> float:
+    """Return a number that is kept exactly: one of up to 15 digits always is, and what Python or JavaScript prints."""
+    from decimal import Decimal
+
+    number = float(text)
+    if number - number != 0 or Decimal(repr(number)) != Decimal(text):
+        raise ValueError(f"{_cut(text)} has more digits, or is larger or smaller, than a number keeps")
+    return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"{_cut(text)} has {len(text):,} digits; a whole number keeps up to {_MAX_DIGITS:,}")
+    return int(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:20]}..."
 
 
 def _no_constant(name: str) -> Any:

@@ -279,6 +279,12 @@ class UnsupportedRepository(NotARepository):
     code = "unsupported_repository"
 
 
+class UnsafeRepository(UnsupportedRepository):
+    """A git repository that belongs to somebody else, and that git's `safe.directory` does not name."""
+
+    code = "unsafe_repository"
+
+
 class NotInitialised(CoordError):
     """The repository has no log yet."""
 
@@ -301,6 +307,12 @@ class Contention(CoordError):
     """The ref could not be moved: another program holds its lock file, or a crash left it."""
 
     code = "contention"
+
+
+class ClockFault(CoordError):
+    """The machine's clock says what cannot be recorded; nothing was done."""
+
+    code = "clock"
 
 
 class StorageFault(CoordError):

@@ -61,6 +61,33 @@ def resolve(text: str, place: Place, *, fold_case: bool = False, literal: bool =
     return claim
 
 
+def target_of(text: str, place: Place, *, fold_case: bool = False, literal: bool = False) -> Claim | None:
+    """Return the claim on what a symbolic link that is named itself leads to: who writes through it writes there.
+
+    Args:
+        text: as `resolve` takes it.
+        place: where the caller stands.
+        fold_case: the log takes upper and lower case for the same.
+        literal: the text is a file's name letter by letter, without wildcards and escapes.
+
+    Returns:
+        None where the text names no link, or one that leads out of the repository.
+    """
+    spelled = to_spelled(text, literal=literal, windows=os.name == "nt")
+    if not place.roots or spelled[-1:] in ("/", ""):
+        return None
+    parts = spelled.split("/")
+    if any(has_wildcard(part) for part in parts):
+        return None
+    typed = os.path.join(place.base, "/".join(unescape(part) for part in parts))
+    try:
+        if not os.path.islink(typed):
+            return None
+        return resolve(os.path.realpath(typed), place, fold_case=fold_case, literal=True)
+    except (InvalidPath, ValueError):
+        return None
+
+
 def to_spelled(text: str, *, literal: bool, windows: bool) -> str:
     """Return the text in spelled form, with `/` between directories where it is sure to be Windows' own path."""
     if windows and (literal or _has_drive(text)):
@@ -99,6 +126,9 @@ def _in_worktree(text: str, parts: list[str], place: Place, *, fold_case: bool) 
     is_git_dir, below = inside
     if is_git_dir:
         raise _in_git_dir(text)
+    _refuse_other_repository(text, real, below, deep=bool(tail))
+    if directory and below and not tail and os.path.lexists(os.path.join(real, ".git")):
+        directory = False  # to this repository a submodule is one entry: its files have a log of their own
     spelled = "/".join([*(escape(part) for part in below), *tail]) or "."
     return parse_claim(spelled, directory=directory, fold_case=fold_case)
 
@@ -122,6 +152,29 @@ def _real_directory(path: str, roots: tuple[str, ...]) -> str:
                 return os.path.realpath(path)
         return path
     return os.path.realpath(path)
+
+
+def _refuse_other_repository(text: str, real: str, below: list[str], *, deep: bool) -> None:
+    """Refuse a path that lies in a submodule, or in a clone that somebody made inside this repository, as git does.
+
+    Args:
+        text: what was typed.
+        real: the real path, or that of the directory above a pattern.
+        below: its parts below the worktree's root.
+        deep: something below the real path is meant.
+
+    Raises:
+        InvalidPath: a directory on the way holds a repository of its own.
+    """
+    directory = real if deep else os.path.dirname(real)
+    for count in range(len(below) if deep else len(below) - 1, 0, -1):
+        if os.path.lexists(os.path.join(directory, ".git")):
+            inner = "/".join(below[:count])
+            raise InvalidPath(
+                f"inside the repository in {shown(inner)} (a submodule, or a clone): {shown(text)}",
+                next=f"lock it in that repository's own log: gitcoord -C {shown(inner)} lock ...",
+            )
+        directory = os.path.dirname(directory)
 
 
 def _contained(real: str, place: Place, *, fold_case: bool) -> tuple[bool, list[str]] | None:

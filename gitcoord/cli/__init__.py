@@ -61,6 +61,7 @@ def _code_of(words: list[str]) -> int:
     except BrokenPipeError:
         silence()
     except KeyboardInterrupt:
+        _tell_program(words)
         silence()
         code = INTERRUPTED
     except OSError as error:
@@ -73,6 +74,17 @@ def _code_of(words: list[str]) -> int:
         traceback.print_exc()
         code = CRASHED
     return code
+
+
+def _tell_program(words: list[str]) -> None:
+    """Tell a program that reads the answer that the command was broken off."""
+    if "--json" not in words:
+        return
+    from gitcoord.cli.acting import print_json
+
+    message = "broken off before its end; whether what was asked for was done, the log tells"
+    print_json({"ok": False, "error": {"code": "interrupted", "message": message, "next": "gitcoord status"}})
+    sys.stdout.flush()
 
 
 def _ended(run: Callable[[list[str]], int], words: list[str]) -> int:

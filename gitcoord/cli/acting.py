@@ -11,7 +11,7 @@ import os
 import sys
 
 from gitcoord.cli import silence
-from gitcoord.errors import CoordError, exit_code
+from gitcoord.errors import BadRequest, CoordError, NotARepository, exit_code
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -93,13 +93,32 @@ def start_of(args: Arguments) -> str:
     """Return the directory that the command works in: `-C`, else the working directory.
 
     Raises:
+        NotARepository: `-C` names none.
         CoordError: the working directory is gone.
     """
     try:
         here = os.getcwd()
     except OSError as error:
         raise CoordError("the working directory is gone", next="cd to a directory that exists") from error
-    return os.path.join(here, args.repo) if args.repo else here
+    return entered(os.path.join(here, args.repo), args.repo) if args.repo else here
+
+
+def entered(path: str, named: str) -> str:
+    """Return a path if it is a directory, as git asks of what it is told to work in.
+
+    Args:
+        path: the path.
+        named: how it was given.
+
+    Raises:
+        NotARepository: it is none.
+    """
+    if os.path.isdir(path):
+        return path
+    from gitcoord.names import shown
+
+    what = "is no directory" if os.path.lexists(path) else "is not there"
+    raise NotARepository(f"{shown(named)} {what}", next="name a directory of the repository")
 
 
 def failure(error: CoordError, verdict: str) -> Answer:
@@ -117,8 +136,16 @@ def report(args: Arguments, answer: Answer, show: Callable[[Answer], None]) -> i
             print_json(answer)
         else:
             _tell(answer, show)
+        sys.stdout.flush()
     except BrokenPipeError:  # nobody listens; what was done is done, and the code says it
         silence()
+    except OSError as error:
+        silence()
+        outcome = "refused" if answer.get("error") or _came_to_nothing(answer) else "done"
+        complain(
+            f"gitcoord: the answer could not be written to stdout: {error.strerror}; what was asked for is {outcome}"
+        )
+        return CoordError.exit_code
     return exit_code(answer) or (REFUSED if _came_to_nothing(answer) else 0)
 
 
@@ -151,6 +178,13 @@ def complain(line: str) -> None:
     print(line, file=sys.stderr)
 
 
+def print_usage_error(message: str, help_command: str) -> None:
+    """Print what is wrong with a command line as the answer of a program."""
+    error = BadRequest(message, next=help_command)
+    print_json(failure(error, "ok"))
+    sys.stdout.flush()
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout: in one line for a program, broken into lines on a terminal."""
     from gitcoord.cli.text import to_json
@@ -171,6 +205,6 @@ def on_terminal() -> bool:
 
 def now_ms() -> int:
     """Return what the wall clock says, for moments that are shown relative to it; nothing is decided by it."""
-    import time
+    from gitcoord.runtime.machine import wall_ms
 
-    return time.time_ns() // 1_000_000
+    return wall_ms()

@@ -96,7 +96,7 @@ def add_get(parser: Parser) -> None:
 def _get(args: argparse.Namespace) -> int:
     def show(answer: acting.Answer) -> None:
         if not answer["found"]:
-            acting.complain(f"gitcoord: no key {visible(args.key)!r} in scope {visible(args.scope)!r}")
+            acting.complain(f"gitcoord: no key '{visible(args.key)}' in scope '{visible(args.scope)}'")
             acting.complain(f"next: gitcoord data list {visible(args.scope)}")
         elif args.text and isinstance(answer["value"], str):
             _print_text(answer["value"])

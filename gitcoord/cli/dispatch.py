@@ -97,7 +97,7 @@ def run(words: list[str]) -> int:
     """
     leading, rest = _take_common(words)
     if not rest:
-        return _usage_error("say what to do", _overview())
+        return _usage_error(words, "say what to do", _overview())
     word = rest[0]
     if word in ("-h", "--help", "help"):
         return _help(rest[1:])
@@ -108,16 +108,18 @@ def run(words: list[str]) -> int:
         return 0
     if word not in COMMANDS:
         kind = "option" if word.startswith("-") else "command"
-        return _usage_error(f"unknown {kind} {word!r}", "Commands: " + " ".join(COMMANDS) + "\n")
+        return _usage_error(words, f"unknown {kind} {word!r}", "Commands: " + " ".join(COMMANDS) + "\n")
     common, rest = _take_common(rest[1:])
     leading += common
     name = word
     if word in GROUPS:
         if not rest or rest[0] in ("-h", "--help"):
-            print(_group_overview(word), end="", file=sys.stdout if rest else sys.stderr)
-            return 0 if rest else USAGE
+            if not rest:
+                return _usage_error(words, f"say which of its commands {word} shall do", _group_overview(word))
+            print(_group_overview(word), end="")
+            return 0
         if rest[0] not in GROUPS[word]:
-            return _usage_error(f"unknown command '{word} {rest[0]}'", _group_overview(word))
+            return _usage_error(words, f"unknown command '{word} {rest[0]}'", _group_overview(word))
         name, rest = f"{word} {rest[0]}", rest[1:]
     if name == "check":
         from gitcoord.cli.check import parse_simple
@@ -172,7 +174,13 @@ def _take_common(words: list[str]) -> tuple[list[str], list[str]]:
     return taken, rest
 
 
-def _usage_error(message: str, more: str) -> int:
+def _usage_error(words: list[str], message: str, more: str) -> int:
+    from gitcoord.cli.parsing import asks_for_json
+
+    if asks_for_json(words):
+        from gitcoord.cli.acting import print_usage_error
+
+        print_usage_error(message, "gitcoord --help")
     print(f"gitcoord: {message}\n\n{more}", end="", file=sys.stderr)
     return USAGE
 
@@ -185,7 +193,7 @@ def _help(words: list[str]) -> int:
     elif word in GROUPS and not verb:
         print(_group_overview(word), end="")
     elif word not in COMMANDS or (verb and verb not in GROUPS[word]):
-        return _usage_error(f"unknown command '{name}'", "Commands: " + " ".join(COMMANDS) + "\n")
+        return _usage_error(words, f"unknown command '{name}'", "Commands: " + " ".join(COMMANDS) + "\n")
     else:
         make_parser(name).print_help()
     return 0

@@ -28,10 +28,15 @@ def add_hook(parser: Parser) -> None:
 def _run(args: argparse.Namespace) -> int:
     import os
 
-    from gitcoord.cli.acting import start_of
+    from gitcoord.cli.acting import complain, start_of
+    from gitcoord.errors import CoordError
     from gitcoord.hooks.run import main
 
-    os.chdir(start_of(args))
+    try:
+        os.chdir(start_of(args))
+    except CoordError as error:
+        complain(f"gitcoord: {error.message}; nothing was judged")
+        return CoordError.exit_code
     flags = [
         word for name in ("mode", "errors", "own") if getattr(args, name) for word in (f"--{name}", getattr(args, name))
     ]

@@ -59,17 +59,15 @@ def _run(args: argparse.Namespace) -> int:
 
         if args.check or args.remove or args.print:
             return init_client.run(args)
-    elif args.check or args.remove or args.print or args.user or args.warn:
-        acting.complain("gitcoord: say which client: --client claude,cursor")
-        return 2
-
     try:
+        if args.client is None and not args.agents_md and _asks_about_clients(args):
+            raise BadRequest("that is about clients, and none is named", next="say which: --client claude,cursor")
         if args.local and args.remote:
             raise BadRequest("--local and --remote contradict each other", next="leave one out")
         if (args.branch or args.adopt) and not args.remote:
             raise BadRequest("--branch and --adopt say how to share with a remote", next="add --remote NAME")
         answer = service.initialise(
-            os.path.join(acting.start_of(args), args.dir),
+            where(args),
             remote=args.remote,
             branch=args.branch,
             local=args.local,
@@ -87,8 +85,24 @@ def _run(args: argparse.Namespace) -> int:
     return acting.report(args, answer, _show)
 
 
+def _asks_about_clients(args: argparse.Namespace) -> bool:
+    return bool(args.check or args.remove or args.print or args.user or args.warn)
+
+
+def where(args: argparse.Namespace) -> str:
+    """Return the directory that is meant.
+
+    Raises:
+        CoordError: it is none.
+    """
+    start = acting.start_of(args)
+    return acting.entered(os.path.join(start, args.dir), args.dir) if args.dir else start
+
+
 def _show(answer: acting.Answer) -> None:
     done = "made" if answer.get("created") else "there already; nothing was changed"
+    if answer.get("restored"):
+        done = "there already; its ref is put back"
     if answer.get("joined"):
         done = "joined; it was on the remote"
     print(f"log        {visible(answer.get('ref'))} ({done})")

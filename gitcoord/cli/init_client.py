@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from gitcoord.cli import acting
+from gitcoord.cli.init import where
 from gitcoord.cli.text import visible
 from gitcoord.errors import CoordError
 from gitcoord.values import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace, made: acting.Answer | None = None) -> int:
     what = "check" if args.check else "remove" if args.remove else "print" if args.print else "apply"
     try:
         answer = client_setup.run(
-            os.path.join(acting.start_of(args), args.dir),
+            where(args),
             what,
             clients=args.client,
             agents_md=args.agents_md,

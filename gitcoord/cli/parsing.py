@@ -5,6 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 
+from gitcoord.values import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FALLBACK_WIDTH = 80
 _WIDEST_HELP = 100
@@ -31,6 +36,15 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, prog: str, description: str) -> None:
         """Make the parser of the command `prog`."""
         super().__init__(prog=prog, description=description, formatter_class=_Formatter, allow_abbrev=False)
+        self._prints_json = False
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong with the arguments, as JSON too where that is asked for, and leave with exit code 2."""
+        if self._prints_json:
+            from gitcoord.cli.acting import print_usage_error
+
+            print_usage_error(message, f"{self.prog} --help")
+        super().error(message)
 
     def parse(self, words: list[str]) -> argparse.Namespace:
         """Return the arguments that the words give.
@@ -42,6 +56,7 @@ class Parser(argparse.ArgumentParser):
         """
         options: list[str] = []
         arguments: list[str] = []
+        self._prints_json = asks_for_json(words)
         rest = words[::-1]
         while rest:
             word = rest.pop()
@@ -51,6 +66,8 @@ class Parser(argparse.ArgumentParser):
             if not _is_option(word):
                 arguments.append(word)
                 continue
+            if not self._knows(word):
+                self.error(f"unrecognized arguments: {word} (an argument that begins with '-' stands behind --)")
             options.append(word)
             action = self._option_string_actions.get(word)
             if action is None or not rest:
@@ -61,6 +78,11 @@ class Parser(argparse.ArgumentParser):
             self.error("'--' is no argument; a file of that name is ./--")
         return self.parse_args([*options, *(["--"] if arguments else []), *arguments])
 
+    def _knows(self, word: str) -> bool:
+        """Tell whether a word is an option, alone or with its value in one word."""
+        known = self._option_string_actions
+        return word.partition("=")[0] in known or (word[1:2] != "-" and word[:2] in known)
+
     def actions(self) -> list[argparse.Action]:
         """Return what was declared so far."""
         return list(self._actions)
@@ -68,6 +90,11 @@ class Parser(argparse.ArgumentParser):
     def examples(self, *lines: str) -> None:
         """Show these command lines under the help text."""
         self.epilog = "examples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def asks_for_json(words: list[str]) -> bool:
+    """Tell whether a program reads the answer, however wrong the rest of the command line is."""
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
 def _is_option(word: str) -> bool:

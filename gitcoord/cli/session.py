@@ -114,11 +114,7 @@ def _show(args: argparse.Namespace) -> int:
     _adopt(args)
 
     def show(answer: acting.Answer) -> None:
-        if answer["found"]:
-            _show_one(answer["session"])
-        else:
-            acting.complain(f"gitcoord: nobody is signed on as {visible(acting.who(args))}")
-            acting.complain("next: gitcoord session list")
+        _show_one(answer["session"])
 
     return acting.ask(args, lambda desk: desk.show_session(acting.who(args)), show, verdict="found")
 

@@ -48,8 +48,8 @@ def _shown(letter: str) -> str:
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """Return a JSON document, without the newline at its end.
 
-    Letters that could act on a terminal, and lone surrogates, stand as JSON escapes: the document says the same, and is
-    valid UTF-8.
+    Letters that could act on a terminal stand as JSON escapes: the document says the same. A lone surrogate, of a path
+    whose bytes are not UTF-8, is spelled out as over MCP: no JSON text can carry it.
     """
     import json
 
@@ -62,6 +62,8 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 def _escaped(letter: str) -> str:
     if letter == "\n" or letter.isprintable() or letter in _JOINERS:
         return letter
+    if 0xD800 <= ord(letter) <= 0xDFFF:
+        return f"\\\\u{ord(letter):04x}"
     import json
 
     return json.dumps(letter)[1:-1]

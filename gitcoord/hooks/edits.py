@@ -90,12 +90,13 @@ def _by_repository(told: Told, targets: list[Target]) -> Iterator[_Here]:
         ground = here.standing.ground
         text = _spelled(target.path) if target.wild else target.path
         try:
-            claim = locate.resolve(
-                text, ground.access.place, fold_case=ground.access.state().fold_case, literal=not target.wild
-            )
+            place, fold_case = ground.access.place, ground.access.state().fold_case
+            claim = locate.resolve(text, place, fold_case=fold_case, literal=not target.wild)
         except InvalidPath:
             continue  # in a git directory, or outside of the repository after all
-        here.claims[claim] = here.claims.get(claim, False) or target.takes
+        led = locate.target_of(text, place, fold_case=fold_case, literal=not target.wild)
+        for one in (claim, *([] if led is None else [led])):
+            here.claims[one] = here.claims.get(one, False) or target.takes
     return iter(found.values())
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import anyio
 
-from gitcoord.errors import CoordError, NotARepository, NotInitialised
+from gitcoord.errors import CoordError, NotARepository, NotInitialised, UnsupportedRepository
 from gitcoord.mcp_server.threads import off_loop
 
 if TYPE_CHECKING:
@@ -207,6 +207,11 @@ class Finder:
             CoordError: no place is in a repository, or the one that counts cannot be worked in.
         """
         if self._named:
+            if not await off_loop(partial(os.path.isdir, self._named.path)):
+                raise NotARepository(
+                    f"{self._named.path} ({self._named.named_by}) is no directory, or is gone",
+                    next="start the server with `gitcoord serve --repo PATH`, or set GITCOORD_REPO",
+                )
             return await off_loop(partial(opener.open_at, self._named.path, caller.hint))
         tried: list[Place] = []
         for ask in (self._ask_project, partial(self._ask_roots, caller), self._ask_working):
@@ -214,7 +219,7 @@ class Finder:
             for place in await ask():
                 try:
                     desk = await off_loop(partial(opener.open_at, place.path, caller.hint))
-                except NotInitialised as error:
+                except (NotInitialised, UnsupportedRepository) as error:
                     pending = pending or error
                 except NotARepository:
                     tried.append(place)

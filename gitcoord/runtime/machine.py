@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 
 from gitcoord.config import host_name
+from gitcoord.errors import ClockFault
 from gitcoord.model_time import Stamp, elapsed_ms, format_time, parse_time
 from gitcoord.runtime.files import write_whole
 from gitcoord.runtime.oslock import OsLock
@@ -40,6 +41,8 @@ _KEPT_LENGTH = 32
 # macOS has no CLOCK_BOOTTIME: its CLOCK_MONOTONIC counts sleep, which Python's own monotonic clock there does not.
 _UPTIME: int = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", 0))
 _LARGEST_ID_TIME = (1 << 48) - 1
+# git's dates begin in 1970: one before it makes a commit that `git fsck` calls broken for ever.
+_FIRST_MS, _LAST_MS = 1000, 7_258_118_400_000
 
 
 class Clock(ABC):
@@ -72,9 +75,10 @@ class SystemClock(Clock):
         """Return what the clocks say now.
 
         Raises:
+            ClockFault: the wall clock says what cannot be recorded.
             StorageFault: the machine has no id and none can be kept.
         """
-        at_ms, uptime_ms = wall_ms(), read_uptime_ms()
+        at_ms, uptime_ms = believable(wall_ms()), read_uptime_ms()
         if self._machine is None:
             self._machine = read_machine_id(self._runtime_dir)
         if self._boot is None:
@@ -82,9 +86,34 @@ class SystemClock(Clock):
         return Stamp(at_ms, uptime_ms, self._boot, self._machine)
 
 
+def believable(at_ms: int) -> int:
+    """Return a time, in milliseconds since the epoch, if it can be recorded.
+
+    Raises:
+        ClockFault: it cannot.
+    """
+    if not _FIRST_MS <= at_ms <= _LAST_MS:
+        raise _wrong_clock(f"is {at_ms // 1000:,} seconds from 1970")
+    return at_ms
+
+
+def _wrong_clock(what: str) -> ClockFault:
+    return ClockFault(
+        f"this machine's clock {what}; what gitcoord records lies between 1970 and 2200",
+        next="set the clock, then try again",
+    )
+
+
 def wall_ms() -> int:
-    """Return the wall clock alone, for showing how long ago something was."""
-    return time.time_ns() // 1_000_000
+    """Return the wall clock alone, for showing how long ago something was.
+
+    Raises:
+        ClockFault: it is too far in the future for the system to tell.
+    """
+    try:
+        return time.time_ns() // 1_000_000
+    except OverflowError:  # 64 bits of nanoseconds end in 2262
+        raise _wrong_clock("is beyond the year 2262") from None
 
 
 def read_uptime_ms() -> int:

@@ -38,7 +38,7 @@ def holds(log: Log, claim: Claim, limit: int) -> list[View]:
         BadRequest: the limit is no number from 1 to 10,000.
     """
     if not 1 <= limit <= _MOST:
-        raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
+        raise BadRequest(f"a limit of {limit} is out of range", next=f"give a number from 1 to {_MOST:,}")
     found: list[View] = []
     open_holds: dict[tuple[str, str, str], View] = {}
     before: tuple[object, ...] | None = None

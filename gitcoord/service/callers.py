@@ -146,7 +146,7 @@ class Callers:
 
         self.settle(state)
         wished = self.wished if session is None else session
-        name = self._lowest_free(state) if wished is None else wished
+        name = self._lowest_free(state, now) if wished is None else wished
         names.check_session_id(name)
         limits = state.policy["limits"]
         return {
@@ -163,16 +163,24 @@ class Callers:
             "lease_s": limits["lease_process_s"] if self.process else limits["lease_command_s"],
             "process": self.process,
             "proof": None if sign_on.life is None else sign_on.life.proof,
-            "takeover": self._takeover(state, now, name, wanted=takeover),
+            "takeover": self._takeover(state, now, name, wanted=takeover or wished is None),
         }
 
-    def _lowest_free(self, state: State) -> str:
+    def _lowest_free(self, state: State, now: Stamp) -> str:
         base = names.session_id_from(self.hint)
         taken = set(state.session_ids())
         number = 1
-        while f"{base}-{number}" in taken:
+        while (name := f"{base}-{number}") in taken and not self._is_left(state, now, name):
             number += 1
-        return f"{base}-{number}"
+        return name
+
+    def _is_left(self, state: State, now: Stamp, name: str) -> bool:
+        """Tell whether a session's process died here and left nothing: then its id is as good as free."""
+        record = state.session(name)
+        if record is None or record["held"] or record.get("lost") or not self.is_of_this_clone(record):
+            return False
+        evidence = self.evidence(record, now)
+        return evidence is not None and evidence["kind"] == "process-gone"
 
     def _takeover(self, state: State, now: Stamp, name: str, *, wanted: bool) -> dict[str, Any] | None:
         old = state.session(name)

@@ -52,7 +52,7 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
         BadRequest: the limit is no number from 1 to 10,000.
     """
     if not 1 <= limit <= _MOST:
-        raise BadRequest(f"a limit of {limit} is none", next=f"give a number from 1 to {_MOST:,}")
+        raise BadRequest(f"a limit of {limit} is out of range", next=f"give a number from 1 to {_MOST:,}")
     wanted = None if session is None else names.check_session_id(session)
     found: list[View] = []
     picked: list[Event] = []

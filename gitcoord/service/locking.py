@@ -11,7 +11,7 @@ from gitcoord.model_time import Stamp, format_time
 from gitcoord.paths import Claim
 from gitcoord.runtime.waiting import Line
 from gitcoord.service.callers import Actor, Callers, SignOn
-from gitcoord.service.looking import conflict_views, has_to_let_pass, resolve, waiter_claims
+from gitcoord.service.looking import conflict_views, has_to_let_pass, links, resolve, waiter_claims
 from gitcoord.service.receipts import facts_of
 from gitcoord.service.unlocking import let_go, named
 from gitcoord.service.views import View, held_message, lock_view
@@ -103,6 +103,7 @@ def acquire_plan(
     def plan(state: State, now: Stamp) -> list[Operation]:
         actor = callers.actor(state, session, now, sign_on)
         said[:] = [actor]
+        mode = kept_mode(state, wish, actor.session)
         overtaken = _overtaken(state, wish, actor, ahead, now)
         cleared = _clearing(callers, state, wish, actor, now) if clearing or overtaken is not None else []
         if overtaken is not None:
@@ -115,13 +116,32 @@ def acquire_plan(
                 actor,
                 now,
                 claims=[locks.claim_record(claim) for claim in wish.claims],
-                mode=wish.mode,
+                mode=mode,
                 reason=wish.reason,
                 ttl_s=wish.ttl_s,
             ),
         ]
 
     return plan
+
+
+def kept_mode(state: State, wish: Wish, session: str) -> Mode:
+    """Return the mode in which a wish is asked for: who asks for less than it holds keeps what it holds.
+
+    Raises:
+        BadRequest: some of the claims are held in a stronger mode and others are not.
+    """
+    held = [state.lock(claim, session) for claim in wish.claims]
+    stronger = [lock for lock in held if lock is not None and locks.is_stronger(lock["mode"], wish.mode)]
+    if not stronger:
+        return wish.mode
+    first = stronger[0]
+    if any(lock is None or lock["mode"] != first["mode"] for lock in held):
+        raise BadRequest(
+            f"{first['path']} is locked by you already ({first['mode']}), and a lock is not weakened in passing",
+            next=f"leave {first['path']} out; to weaken it: gitcoord unlock {first['path']}, then lock it anew",
+        )
+    return first["mode"]
 
 
 def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Stamp) -> list[Operation]:
@@ -211,6 +231,8 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
     locks.check_request(state, wish.reason, wish.ttl_s)
     said: list[Actor] = []
     line = Line(desk.access.runtime)
+    if not request.resource:
+        notices += links(desk.access, request.files, fold_case=state.fold_case)
 
     asked = desk.access.now()
     seen = [looked]  # by the time of another try it is old
@@ -242,7 +264,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
         except LockHeld as refusal:
             raise _challenged(desk, refusal, request, notices) from None
     if not 0 <= request.wait_s <= _LONGEST_WAIT_S:
-        raise BadRequest(f"a wait of {request.wait_s} s is none", next=f"give 0 to {_LONGEST_WAIT_S} seconds")
+        raise BadRequest(f"a wait of {request.wait_s} s is out of range", next=f"give 0 to {_LONGEST_WAIT_S} seconds")
     from gitcoord.service import signing, waits
 
     try:
@@ -263,7 +285,7 @@ def lock(desk: Desk, request: Request, notices: list[str]) -> View:
 
 def _granted(desk: Desk, receipt: Receipt, request: Request, claims: tuple[Claim, ...]) -> View:
     """Return the answer of a granted request; what the caller had lost there is its own again."""
-    view = granted_view(receipt)
+    view = granted_view(receipt, request.mode)
     let_go(desk, request.session, claims)
     return view
 
@@ -288,8 +310,8 @@ def _challenged(desk: Desk, refusal: LockHeld, request: Request, notices: list[s
     return challenges.with_challenge(desk, refusal, holders, request.session, notices, offline=request.offline)
 
 
-def granted_view(receipt: Receipt) -> View:
-    """Return the answer of a granted lock request."""
+def granted_view(receipt: Receipt, wished: str) -> View:
+    """Return the answer of a granted lock request, and say where a stronger mode was kept than was wished."""
     found = facts_of(receipt, "lock.acquire")
     if found is None:
         raise BadRequest("no lock was asked for")
@@ -300,6 +322,10 @@ def granted_view(receipt: Receipt) -> View:
         + (f': "{lock["reason"]}"' if lock["reason"] else "")
         for lock in facts["beside"]
     ]
+    if operation["mode"] != wished:
+        warnings.append(
+            f"you hold {views[0]['path']} already, and it stays {operation['mode']}; unlock it to weaken it"
+        )
     return {
         "granted": True,
         "session": operation["session"],

@@ -28,7 +28,8 @@ _CONFLICTS_SHOWN = 50
 def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool) -> tuple[Claim, ...]:
     """Return the claims that a caller named, as answers show them; the same claim twice is one.
 
-    A path that is not valid Unicode, or begins with a double quote, is quoted as git quotes it.
+    A path that is not valid Unicode, or begins with a double quote, is quoted as git quotes it. What a symbolic link
+    leads to is claimed with it, behind all that was named: who writes through the link writes there.
 
     Raises:
         InvalidPath: one of them cannot be locked.
@@ -37,13 +38,37 @@ def resolve(access: Access, files: list[str], *, resource: bool, fold_case: bool
     if not files:
         raise BadRequest("no path was named", next="name at least one path")
     found: dict[tuple[str, ...], Claim] = {}
-    for shown in files:
-        text = names.from_json_text(shown) if shown.startswith('"') else shown
-        claim = paths.parse_resource(text) if resource else locate.resolve(text, access.place, fold_case=fold_case)
+    texts = [names.from_json_text(shown) if shown.startswith('"') else shown for shown in files]
+    place = access.place
+    if resource:
+        named = [paths.parse_resource(text) for text in texts]
+    else:
+        named = [locate.resolve(text, place, fold_case=fold_case) for text in texts]
+        led = (locate.target_of(text, place, fold_case=fold_case) for text in texts)
+        named += [claim for claim in led if claim is not None]
+    for claim in named:
         known = found.setdefault(claim.parts, claim)
         if claim.kind == "directory" and known.kind == "file":
             found[claim.parts] = claim
     return tuple(found.values())
+
+
+def links(access: Access, files: list[str], *, fold_case: bool) -> list[str]:
+    """Say which of the named paths are symbolic links, and to what.
+
+    Args:
+        access: the repository.
+        files: as `resolve` takes them.
+        fold_case: the log takes upper and lower case for the same.
+    """
+    said: list[str] = []
+    for shown in files:
+        text = names.from_json_text(shown) if shown.startswith('"') else shown
+        target = locate.target_of(text, access.place, fold_case=fold_case)
+        if target is not None:
+            there = locks.claim_record(target)["path"]
+            said.append(f"{shown} is a symbolic link to {there}: what holds for the one holds for the other")
+    return said
 
 
 def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> list[View]:

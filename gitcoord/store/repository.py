@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from gitcoord.errors import NotARepository, UnsupportedRepository
 from gitcoord.store.disk import read_whole
+from gitcoord.store.ownership import check_ownership
 from gitcoord.values import NamedTuple
 
 # Extensions of git's that change nothing of what gitcoord reads or writes.
@@ -55,7 +56,8 @@ class Repository(NamedTuple):
 def find_repository(start: str, environment: Mapping[str, str]) -> Repository:
     """Return the repository around a directory.
 
-    Does not check that git itself would work in it (`safe.directory`), and crosses file systems on the way up.
+    One that belongs to another user is refused as git refuses it (`safe.directory`), before its configuration is read;
+    one that `GIT_DIR` names is not, as in git. Crosses file systems on the way up.
 
     Args:
         start: a path in it; need not exist.
@@ -63,6 +65,7 @@ def find_repository(start: str, environment: Mapping[str, str]) -> Repository:
 
     Raises:
         NotARepository: there is none.
+        UnsafeRepository: there is one that is somebody else's.
         UnsupportedRepository: there is one that gitcoord cannot work in.
     """
     here = os.path.realpath(start)
@@ -80,8 +83,10 @@ def find_repository(start: str, environment: Mapping[str, str]) -> Repository:
     while True:
         git_dir = _git_dir_at(os.path.join(directory, ".git"), shared)
         if git_dir is not None:
+            check_ownership(directory, git_dir, environment)
             return _describe(git_dir, directory, tree, shared)
         if _is_git_dir(directory, shared):
+            check_ownership(directory, directory, environment)
             return _describe(directory, _worktree_of(directory), tree, shared)
         above = os.path.dirname(directory)
         if above == directory:

@@ -60,6 +60,11 @@ def conflicts(state: State, claim: Claim, mode: Mode, session: str) -> list[Lock
     ]
 
 
+def is_stronger(one: Mode, other: Mode) -> bool:
+    """Tell whether a mode excludes more than another one."""
+    return _RANK[one] > _RANK[other]
+
+
 def acquire(state: State, operation: Operation) -> dict[str, Any]:
     """`lock.acquire`: claims, mode, reason, ttl_s.
 
@@ -162,7 +167,7 @@ def _held_text(held: list[Lock]) -> str:
 def _granted(claim: Claim, old: Lock | None, operation: Operation) -> Lock:
     mode: Mode = operation["mode"]
     ttl_s = operation["ttl_s"]
-    fresh = old is None or _RANK[mode] > _RANK[old["mode"]] or old["kind"] != claim.kind
+    fresh = old is None or is_stronger(mode, old["mode"]) or old["kind"] != claim.kind
     kept = None if fresh else old
     named = claim_record(claim)
     return {

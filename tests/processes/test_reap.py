@@ -74,6 +74,24 @@ def test_the_dead_are_found_at_once_and_the_log_says_why(repo: str) -> None:
     assert fsck(repo) == []
 
 
+def test_the_id_of_one_who_died_and_left_nothing_is_the_lowest_free_again(repo: str) -> None:
+    for _ in range(3):
+        with start(hold, 1, repo, "holder", [PATH]) as crew:
+            crew.go()
+            assert crew[0].next()["session"] == "holder-1"
+            crew[0].send("let go")
+            assert crew[0].next()["ok"]
+            crew[0].kill()
+    with start(hold, 2, repo, "holder", [PATH]) as crew:
+        crew.go()
+        assert crew[0].next()["session"] == "holder-1"
+        crew[0].kill()
+    later = open_desk(repo, hint="holder", process=True)
+    assert later.sign_on()["session"] == "holder-2", "one that still holds something is left alone"
+    assert sorted(s["session"] for s in later.list_sessions()["sessions"]) == ["holder-1", "holder-2"]
+    later.close()
+
+
 def test_what_nobody_wants_is_left_alone(repo: str) -> None:
     with start(hold, 1, repo, "holder", [PATH]) as crew:
         crew.go()

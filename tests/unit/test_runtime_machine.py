@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitcoord.errors import StorageFault
+from gitcoord.errors import ClockFault, StorageFault
 from gitcoord.runtime import darwin, machine
-from gitcoord.runtime.machine import Clock, SystemClock, elapsed_ms, hash_machine_id, new_id, random_hex
+from gitcoord.runtime.machine import Clock, SystemClock, believable, elapsed_ms, hash_machine_id, new_id, random_hex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +89,14 @@ def test_a_mac_os_mount_is_believed_local_only_when_marked_so() -> None:
     raw[64:68] = (0x1000 | 0x1).to_bytes(4, "little")
     assert darwin.parse_statfs(bytes(raw)) == "apfs"
     assert darwin.parse_statfs(b"") is None
+
+
+@pytest.mark.parametrize("at_ms", [-4_000_000_000, -1, 0, 999, 7_258_118_400_001, 1 << 62])
+def test_a_clock_that_git_could_not_record_is_refused(at_ms: int) -> None:
+    with pytest.raises(ClockFault, match="between 1970 and 2200"):
+        believable(at_ms)
+
+
+def test_a_clock_near_the_ends_is_believed() -> None:
+    assert believable(1000) == 1000
+    assert believable(7_258_118_400_000) == 7_258_118_400_000

@@ -256,7 +256,8 @@ def test_a_session_is_shown_with_what_it_holds(world: World) -> None:
         "agent": "claude-code",
         "author": "claude-code-1",
     }
-    assert world.command().show_session("nobody") == {"found": False, "session": None}
+    missing = world.command().show_session("nobody")
+    assert (missing["found"], missing["session"], missing["error"]["code"]) == (False, None, "not_found")
 
 
 def test_a_session_is_a_record_that_git_shows(world: World) -> None:

@@ -246,6 +246,29 @@ def test_an_intent_never_blocks_and_warns_both(one: Desk, two: Desk) -> None:
     assert "two-1" in again["warnings"][0]
 
 
+@pytest.mark.parametrize("mode", ["intent", "shared"])
+def test_relocking_in_a_weaker_mode_keeps_the_stronger_one_and_says_so(one: Desk, two: Desk, mode: str) -> None:
+    first = granted(one.lock_files(["d"], reason="old"))
+    again = granted(one.lock_files(["d"], mode=mode, reason="new"))
+    assert (again["token"], again["locks"][0]["mode"], again["locks"][0]["reason"]) == (
+        first["token"],
+        "exclusive",
+        "new",
+    )
+    assert "stays exclusive" in again["warnings"][0]
+    assert code(two.lock_files(["d"])) == "lock_held"
+    assert one.unlock_files(["d"])["ok"]
+    assert granted(one.lock_files(["d"], mode=mode))["locks"][0]["mode"] == mode
+
+
+def test_a_stronger_lock_among_others_is_not_weakened_in_passing(one: Desk, two: Desk) -> None:
+    granted(one.lock_files(["d"]))
+    refused = one.lock_files(["d", "e"], mode="intent")
+    assert (code(refused), "leave d out" in refused["error"]["next"]) == ("bad_request", True)
+    assert held(one) == ["d"]
+    assert code(two.lock_files(["d"])) == "lock_held"
+
+
 def test_relocking_keeps_the_token_and_an_upgrade_has_a_new_one(one: Desk) -> None:
     first = granted(one.lock_files(["a"], mode="shared"))
     same = granted(one.lock_files(["a"], mode="shared", reason="because"))
