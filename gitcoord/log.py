@@ -5,8 +5,10 @@ Costs one ref look-up while nothing has changed; what changed is read, and what 
 
 from __future__ import annotations
 
+import os
+
 from gitcoord import render
-from gitcoord.errors import NotInitialised
+from gitcoord.errors import NotARepository, NotInitialised
 from gitcoord.records import Records
 from gitcoord.state import State
 from gitcoord.store.objects import ObjectStore
@@ -61,9 +63,15 @@ class Log:
 
         Raises:
             NotInitialised: there is no log.
+            NotARepository: the repository is gone.
         """
         tip = self.ref.read()
         if tip is None:
+            where = self.repository.common_dir
+            if not os.path.isdir(where):
+                raise NotARepository(
+                    f"{where} is gone: the repository was moved or removed", next="start anew where it is"
+                )
             raise NotInitialised("this repository has no log yet", next="gitcoord init")
         return tip
 

@@ -71,6 +71,11 @@ def loads(text: str) -> Any:
         value, end = _scan(text, len(text) - len(text.lstrip(_BLANK)))
     except StopIteration as error:
         raise ValueError(f"no JSON value at character {error.value}") from None
+    except SystemError:
+        # The scanner takes its error from `json.decoder`, and has none to raise where nobody loaded that.
+        from json import JSONDecoder
+
+        return JSONDecoder(parse_constant=_no_constant).decode(text)
     if text[end:].strip(_BLANK):
         raise ValueError(f"something behind the JSON value, at character {end}")
     return value

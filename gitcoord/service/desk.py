@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gitcoord import names
-from gitcoord.errors import BadRequest
+from gitcoord.errors import BadRequest, NotFound
 from gitcoord.service import looking
 from gitcoord.service.access import open_access
 from gitcoord.service.callers import Callers
@@ -111,7 +111,7 @@ class Desk(IntegrityVerbs):
         def verb(state: State, now: Stamp) -> View:
             record = state.session(names.check_session_id(session))
             if record is None:
-                return {"found": False, "session": None}
+                raise NotFound(f"nobody is signed on as {session}", next="gitcoord session list", session=None)
             view = session_view(record, self.callers.standing(record, now))
             return {"found": True, "session": {**view, "locked": [lock_view(state, k) for k in state.locks_of(record)]}}
 
@@ -222,6 +222,8 @@ class Desk(IntegrityVerbs):
             lost = [lock for one in self.callers.displaced(session) for lock in one.lost]
             checked = [looking.check_claim(self.callers, state, claim, me, now, lost) for claim in claims]
             bad = next((row for row in checked if not row["ok"]), None)
+            if not resource:
+                checked[0]["warnings"] += looking.links(self.access, files, fold_case=state.fold_case)
             answer: View = {"ok": bad is None, "session": me, "checked": checked}
             if bad is not None:
                 way_out = f"gitcoord lock {bad['path']} --wait 60s, or work elsewhere"

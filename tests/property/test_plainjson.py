@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -65,3 +67,13 @@ def test_what_is_no_json_value_is_not_written() -> None:
     for value in (float("nan"), float("inf"), {"a": b""}, [object()]):
         with pytest.raises((ValueError, TypeError)):
             plainjson.encode(value)
+
+
+@pytest.mark.parametrize("text", ["{damaged", "[1,", '"half', '{"a" 1}', "[NaN]", '{"a": tru}', "", "\\", "[1 2]"])
+def test_a_fault_is_one_where_the_package_was_never_loaded(text: str) -> None:
+    script = (
+        "import sys\nfrom gitcoord import plainjson\nassert 'json' not in sys.modules\n"
+        "try:\n    plainjson.loads(sys.argv[1])\nexcept ValueError:\n    print('refused')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, text], capture_output=True, text=True, check=False)
+    assert done.stdout == "refused\n", done.stderr
