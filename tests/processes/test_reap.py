@@ -82,7 +82,7 @@ def test_the_id_of_one_who_died_and_left_nothing_is_the_lowest_free_again(repo: 
             crew[0].send("let go")
             assert crew[0].next()["ok"]
             crew[0].kill()
-    with start(hold, 2, repo, "holder", [PATH]) as crew:
+    with start(hold, 1, repo, "holder", [PATH]) as crew:
         crew.go()
         assert crew[0].next()["session"] == "holder-1"
         crew[0].kill()

@@ -271,15 +271,15 @@ def run_with_terminal(program: str, **variables: str) -> tuple[bytes, str]:
     )
     os.close(its_end)
     _, errors = process.communicate(timeout=120)
-    shown = os.read(terminal, 4096) if select.select([terminal], [], [], 0)[0] and not _hung_up(terminal) else b""
+    shown = os.read(terminal, 4096) if _has_text(terminal) else b""
     os.close(terminal)
     return shown, errors.decode()
 
 
-def _hung_up(terminal: int) -> bool:
-    poll = select.poll()
+def _has_text(terminal: int) -> bool:
+    poll = select.poll()  # and not select: a long run may have more descriptors open than that can take
     poll.register(terminal, select.POLLIN)
-    return all(not event & select.POLLIN for _, event in poll.poll(0))
+    return any(event & select.POLLIN for _, event in poll.poll(0))
 
 
 @pytest.mark.parametrize("kind", ["http", "ssh password", "ssh unknown host", "ssh locked key"])
