@@ -20,7 +20,7 @@ from gitcoord.store.disk import read_whole
 from gitcoord.values import Any, NamedTuple
 
 DIGEST_SIZE = 16
-MAKER = f"{__version__} {FORMAT} {RULES} 2"
+_MAKER = f"{__version__} {FORMAT} {RULES} 2"
 
 
 class Memory(NamedTuple):
@@ -61,42 +61,55 @@ class MemoryFile:
 
     def read(self) -> Memory | None:
         """Return what was remembered; None where nothing was, by another version, or the file is damaged."""
-        try:
-            content = read_whole(self._path)
-        except (FileNotFoundError, StorageFault):
+        kept = read_kept(self._path)
+        if kept is None:
             return None
-        line, _, ids = content.partition(b"\n")
-        head = parse_object(line)
-        if head.get("maker") != MAKER or head.get("sum") != checksum(head, ids):
-            return None
-        found = {ids[at : at + DIGEST_SIZE] for at in range(0, len(ids), DIGEST_SIZE)}
+        head, found = kept
         return Memory(
             bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found, head["root"]
         )
 
     def write(self, memory: Memory) -> None:
         """Remember; a file system that refuses only makes the next run longer."""
-        ids = b"".join(memory.ids)
         head: dict[str, Any] = {
-            "maker": MAKER,
             "tip": memory.tip.hex(),
             "repository": memory.repository,
             "merges": memory.merges,
             "counts": memory.counts,
             "root": memory.root,
         }
-        head["sum"] = checksum(head, ids)
-        try:
-            write_whole(self._path, json.dumps(head, sort_keys=True).encode() + b"\n" + ids)
-        except StorageFault:
-            return
+        write_kept(self._path, head, memory.ids)
 
     def forget(self) -> None:
         """Remember nothing."""
         remove(self._path)
 
 
-def checksum(head: dict[str, Any], ids: bytes) -> str:
+def read_kept(path: str) -> tuple[dict[str, Any], set[bytes]] | None:
+    """Return what a file of this kind says first, and its digests; None where it is not there, or not to be used."""
+    try:
+        content = read_whole(path)
+    except (FileNotFoundError, StorageFault):
+        return None
+    line, _, ids = content.partition(b"\n")
+    head = parse_object(line)
+    if head.get("maker") != _MAKER or head.get("sum") != _checksum(head, ids):
+        return None
+    return head, {ids[at : at + DIGEST_SIZE] for at in range(0, len(ids), DIGEST_SIZE)}
+
+
+def write_kept(path: str, head: dict[str, Any], digests: frozenset[bytes] | set[bytes]) -> None:
+    """Write what `read_kept` returns; a file system that refuses is let be."""
+    ids = b"".join(digests)
+    head = {**head, "maker": _MAKER}
+    head["sum"] = _checksum(head, ids)
+    try:
+        write_whole(path, json.dumps(head, sort_keys=True).encode() + b"\n" + ids)
+    except StorageFault:
+        return
+
+
+def _checksum(head: dict[str, Any], ids: bytes) -> str:
     """Return a checksum of a memory: against damage, not against anybody."""
     rest = {name: value for name, value in head.items() if name != "sum"}
     return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode() + ids, digest_size=16).hexdigest()

@@ -6,16 +6,13 @@ commit are kept in a file, and what lies between that commit and the tip is read
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from gitcoord.errors import IntegrityFault, ObjectMissing, StorageFault
-from gitcoord.runtime.files import parse_object, write_whole
-from gitcoord.store.disk import read_whole
-from gitcoord.values import Any, NamedTuple
+from gitcoord.errors import IntegrityFault, ObjectMissing
+from gitcoord.values import NamedTuple
 from gitcoord.verify.evidence import Reader, Seen
 from gitcoord.verify.history import Missing, between
-from gitcoord.verify.memory import DIGEST_SIZE, MAKER, Memory, MemoryFile, checksum, digest
+from gitcoord.verify.memory import Memory, MemoryFile, digest, read_kept, write_kept
 
 
 class Ids(NamedTuple):
@@ -48,26 +45,12 @@ class IdsFile:
 
     def read(self) -> Ids | None:
         """Return what was remembered; None where nothing was, by another version, or the file is damaged."""
-        try:
-            content = read_whole(self._path)
-        except (FileNotFoundError, StorageFault):
-            return None
-        line, _, ids = content.partition(b"\n")
-        head = parse_object(line)
-        if head.get("maker") != MAKER or head.get("sum") != checksum(head, ids):
-            return None
-        found = {ids[at : at + DIGEST_SIZE] for at in range(0, len(ids), DIGEST_SIZE)}
-        return Ids(bytes.fromhex(head["tip"]), head["merges"], found)
+        kept = read_kept(self._path)
+        return None if kept is None else Ids(bytes.fromhex(kept[0]["tip"]), kept[0]["merges"], kept[1])
 
     def write(self, known: Ids) -> None:
         """Remember; a file system that refuses only makes the next look longer."""
-        ids = b"".join(known.ids)
-        head: dict[str, Any] = {"maker": MAKER, "tip": known.tip.hex(), "merges": known.merges}
-        head["sum"] = checksum(head, ids)
-        try:
-            write_whole(self._path, json.dumps(head, sort_keys=True).encode() + b"\n" + ids)
-        except StorageFault:
-            return
+        write_kept(self._path, {"tip": known.tip.hex(), "merges": known.merges}, known.ids)
 
 
 def remembered_ids(runtime: str, good: bytes) -> Memory | Ids | None:
