@@ -70,6 +70,7 @@ class Meeting:
         self.waiting = Waiting(self.flights, self._move)
         self._repository = local.repository
         self._runtime = local.repository.runtime
+        self._reflog = f"{self._repository.common_dir}/logs/refs/gitcoord/main"
 
     @property
     def contact(self) -> Contact:
@@ -138,7 +139,7 @@ class Meeting:
             IntegrityFault: nothing of it is good.
         """
         contact = self.contact
-        moved, size = moved_by_others(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.vouched)
+        moved, size = moved_by_others(self._reflog, contact.vouched)
         if not moved:
             if size - contact.vouched > _REFLOG_READ_AGAIN:
                 notes.write_contact(self._runtime, contact._replace(vouched=size))
@@ -160,8 +161,7 @@ class Meeting:
     @property
     def is_vouched(self) -> bool:
         """Whether no other program moved this clone's ref since its tip was judged."""
-        path = f"{self._repository.common_dir}/logs/refs/gitcoord/main"
-        return not moved_by_others(path, self.contact.vouched)[0]
+        return not moved_by_others(self._reflog, self.contact.vouched)[0]
 
     def meet(self) -> None:
         """Look at the remote, take in what is new there, and bring this clone's own operations to it.
@@ -438,7 +438,7 @@ class Meeting:
     def _bring_back(self) -> None:
         """Carry to the remote what another program set this clone's ref away from, and that is nowhere now."""
         contact = self.contact
-        found, size = lost_tips(f"{self._repository.common_dir}/logs/refs/gitcoord/main", contact.local)
+        found, size = lost_tips(self._reflog, contact.local)
         if not found and 0 <= size - contact.local < _REFLOG_READ_AGAIN:
             return
         for tip in found:
