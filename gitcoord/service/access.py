@@ -53,6 +53,7 @@ class Access:
         self.limit_s: float | None = None
         self.durable = durable
         self._key = key
+        self._prepared = False
         self._coordinator: Coordinator | None = None
         self._sharer: Sharer | None = None
         self._shared: Shared | None = None
@@ -114,6 +115,7 @@ class Access:
         """
         sharer = self.sharer
         if sharer is None:
+            self._prepare()
             return self.coordinator.submit(plan)
 
         def seeing(state: State, now: Stamp) -> list[Operation]:
@@ -123,6 +125,18 @@ class Access:
         receipt = sharer.submit(seeing, offline=offline or self.is_offline, since=since)
         receipt.state.agreed = sharer.agreed()
         return receipt
+
+    def _prepare(self) -> None:
+        """See that git reads what is about to be written: the log may have come without `init`, by a plain `git fetch`.
+
+        Where there is no log, nothing is made.
+        """
+        if not self._prepared:
+            from gitcoord.store.setup import prepare_runtime
+
+            self.log.tip()
+            prepare_runtime(self.repository)
+            self._prepared = True
 
     @property
     def is_offline(self) -> bool:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitcoord.service import open_desk
+from gitcoord.service import initialise, open_desk
 from support.agreement import check_order, read_agreed
-from support.repo import LOG_REF, GitFailed, git
+from support.repo import LOG_REF, GitFailed, fsck, git, make_repo
 from support.sharing import Clones, done, granted
 
 if TYPE_CHECKING:
@@ -187,3 +187,12 @@ def test_what_a_plain_fetch_brought_is_gathered_before_anything_is_built_on_it(c
     clones.check_sound()
     (lock,) = open_desk(where, session="looks").get_locked_files("mine")["locks"]
     assert lock["state"] == "confirmed"
+
+
+def test_git_reads_what_is_written_where_the_log_came_by_a_plain_fetch(tmp_path: Path) -> None:
+    there, here = make_repo(tmp_path / "there"), make_repo(tmp_path / "here")
+    initialise(there)
+    git(here, "fetch", "-q", there, f"{LOG_REF}:{LOG_REF}")
+    done(open_desk(here, session="ada").lock_files(["a.txt"]), "granted")
+    assert "lock: a.txt" in git(here, "log", "-1", "--format=%s", "refs/coord")
+    fsck(here)
