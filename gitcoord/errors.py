@@ -249,6 +249,12 @@ class NoSuchRemote(RemoteUnreachable):
     code = "no_such_remote"
 
 
+class NotJoined(RemoteFault):
+    """The log is shared through a remote that this clone has too, and the clone does not share yet."""
+
+    code = "not_joined"
+
+
 class SeveralPushUrls(RemoteFault):
     """A remote to which git would push several times: no single one of them could confirm anything."""
 

@@ -111,12 +111,13 @@ class Access:
             since: in a clone that shares: when this was asked for, where that was before now.
 
         Raises:
+            NotJoined: the log is shared, and this clone does not share it yet.
             CoordError: as `Coordinator.submit` and `Sharer.submit` have it.
         """
         sharer = self.sharer
         if sharer is None:
             self._prepare()
-            return self.coordinator.submit(plan)
+            return self.coordinator.submit(self._deciding(plan))
 
         def seeing(state: State, now: Stamp) -> list[Operation]:
             state.agreed = sharer.agreed()  # a refusal shows what is confirmed of what stands in the way
@@ -125,6 +126,18 @@ class Access:
         receipt = sharer.submit(seeing, offline=offline or self.is_offline, since=since)
         receipt.state.agreed = sharer.agreed()
         return receipt
+
+    def _deciding(self, plan: Plan) -> Plan:
+        """Return a plan that is refused where a remote decides, and this clone does not ask it."""
+
+        def decided(state: State, now: Stamp) -> list[Operation]:
+            if "confirms" in state.policy:
+                from gitcoord.service.joining import refuse_apart
+
+                refuse_apart(self.repository, state.policy["confirms"])
+            return plan(state, now)
+
+        return decided
 
     def _prepare(self) -> None:
         """See that git reads what is about to be written: the log may have come without `init`, by a plain `git fetch`.

@@ -59,6 +59,7 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
         "remote": _remote(desk),
         "warnings": [
             *([_ALIAS_WARNINGS[alias]] if alias != "ok" else []),
+            *_apart(desk, state),
             *(w for record in sessions for w in _warnings(record, standing[record["session"]], now)),
         ],
     }
@@ -75,6 +76,17 @@ def _lost(desk: Desk, sessions: list[Session]) -> list[View]:
         {"session": session, "path": one["path"], "kind": one["kind"], "state": "lost", "why": one["why"]}
         for session, one in found
     ]
+
+
+def _apart(desk: Desk, state: State) -> list[str]:
+    """Say that this clone does not ask the remote which decides, where that is so."""
+    if desk.access.shared is not None or "confirms" not in state.policy:
+        return []
+    from gitcoord.service.joining import remote_that_decides
+
+    remote = remote_that_decides(desk.access.repository, state.policy["confirms"])
+    said = f"this log is shared through {remote}, and this clone does not take part yet: gitcoord init"
+    return [said] if remote is not None else []
 
 
 def _remote(desk: Desk) -> View | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -187,6 +188,44 @@ def test_what_a_plain_fetch_brought_is_gathered_before_anything_is_built_on_it(c
     clones.check_sound()
     (lock,) = open_desk(where, session="looks").get_locked_files("mine")["locks"]
     assert lock["state"] == "confirmed"
+
+
+@pytest.fixture
+def fetched(clones: Clones) -> str:
+    """A clone into which plain git brought the log, and that has not joined it."""
+    where = f"{clones.root}/fetched"
+    git(clones.root, "clone", "-q", clones.hub, where)
+    git(where, *FETCH)
+    return where
+
+
+def test_a_clone_that_only_fetched_the_log_grants_nothing_until_it_joins(fetched: str) -> None:
+    desk = open_desk(fetched, session="late")
+    before = git(fetched, "rev-parse", LOG_REF)
+    for offline in (False, True):
+        refused = desk.lock_files(["free.txt"], offline=offline)
+        assert refused["error"]["code"] == "not_joined"
+        assert refused["error"]["next"] == "gitcoord init"
+    assert desk.store_data("s", "k", 1)["error"]["code"] == "not_joined"
+    assert git(fetched, "rev-parse", LOG_REF) == before
+    assert any("gitcoord init" in said for said in desk.status()["warnings"])
+    assert initialise(fetched)["joined"]
+    granted(open_desk(fetched, session="late").lock_files(["free.txt"]))
+
+
+def test_a_clone_whose_runtime_files_forgot_the_remote_grants_nothing(clones: Clones) -> None:
+    where = clones.clones[1]
+    os.unlink(f"{where}/.git/gitcoord/shared")
+    refused = open_desk(where, session="c9").lock_files(["free.txt"])
+    assert refused["error"]["code"] == "not_joined"
+    initialise(where)
+    granted(open_desk(where, session="c9").lock_files(["free.txt"]))
+
+
+def test_the_remote_itself_grants_by_being_written(clones: Clones) -> None:
+    git(clones.hub, "config", "remote.origin.url", f"{clones.root}/elsewhere.git")
+    answer = open_desk(clones.hub, session="host").lock_files(["free.txt"])
+    assert (answer["granted"], answer["state"]) == (True, "local")
 
 
 def test_git_reads_what_is_written_where_the_log_came_by_a_plain_fetch(tmp_path: Path) -> None:
