@@ -10,6 +10,10 @@ An operation is replayed at most once on the way to any state, by its id, and wh
 again by a later one. A session that lost a lock keeps a note of it (`lost`) until it asks anew or lets it go, and gets
 a notice with its next operation.
 
+A merge that puts damage right may refuse a lock that the remote had confirmed, with a token above the one of the lock
+that stays. What stands in the way of such a one is therefore granted anew: it keeps its `grant`, and its token is the
+merge's revision, which is above both sides'.
+
 Nothing of whoever merges goes into the result: author, id and time follow from the parents, so two clones that merge
 the same tips make the same commit.
 
@@ -21,7 +25,7 @@ from __future__ import annotations
 
 from gitcoord.errors import BadRequest, Refused
 from gitcoord.model import FORMAT, RULES, ClockReading, Lost, Operation, Refusal
-from gitcoord.state import State
+from gitcoord.state import State, claim_of
 from gitcoord.transitions import apply, data, sessions, shapes
 from gitcoord.values import NamedTuple
 
@@ -100,7 +104,9 @@ def replay(state: State, origin: Origin, missing: Missing) -> State:
             refused.append({**refusal, "after": len(done)})
             if operation["type"] == "data.store":
                 data.renumber(work, operation["scope"], operation["key"], origin.revision)
-            _tell(work, operation, refusal["message"])
+            if operation["type"] == "lock.acquire" and origin.restores is not None:
+                _grant_anew(work, operation, origin.revision)
+            _tell(work, operation, refusal["message"], origin.restores)
     merge: Operation = {
         "id": origin.id,
         "type": MERGE,
@@ -149,14 +155,28 @@ def _judged(state: State, operation: Operation, revision: int) -> Refusal | None
     return None
 
 
-def _tell(state: State, operation: Operation, why: str) -> None:
+def _grant_anew(state: State, operation: Operation, revision: int) -> None:
+    """Lift the tokens of the locks that a refused claim met above the one that it may have been told."""
+    from gitcoord.transitions.locks import claim_from, conflicts
+
+    for record in operation["claims"]:
+        try:
+            claim = claim_from(record)
+        except BadRequest:
+            continue  # what is no claim was never granted
+        for lock in conflicts(state, claim, operation["mode"], operation["session"]):
+            state.put_lock(claim_of(lock), {**lock, "token": revision})
+
+
+def _tell(state: State, operation: Operation, why: str, restores: str | None) -> None:
     """Leave word with the session whose operation is refused, and a note of the locks that it counted on."""
     session, incarnation = operation.get("session", ""), operation.get("incarnation", "")
     record = state.session(session) if session else None
     if operation["type"] in UNTOLD or record is None or record["incarnation"] != incarnation:
         return
     what = described(operation)
-    text = f"{what} of {operation['clock']['time']}, made without the remote, is refused after all: {why}"
+    how = "made without the remote" if restores is None else f"on a log that was {restores} and is put back"
+    text = f"{what} of {operation['clock']['time']}, {how}, is refused after all: {why}"
     sessions.tell(state, session, operation["id"], text, held=0)
     if operation["type"] == "lock.acquire":
         sessions.lose(state, session, incarnation, _lost(state, operation, why))

@@ -70,6 +70,34 @@ def test_what_others_hold_is_refused_and_its_session_told(here: Branch, there: B
     ]
 
 
+def test_a_merge_that_restores_grants_anew_what_met_a_confirmed_lock(here: Branch, there: Branch) -> None:
+    there.lock("s2", "a")
+    there.lock("s2", "free")
+    here.store("s1", "k", "k", 1)
+    here.lock("s1", "a")  # confirmed too, on a remote that had gone back, and with the larger token
+    told = here.lock_of("s1", "a")["token"]
+    before, free = there.lock_of("s2", "a"), there.lock_of("s2", "free")
+    assert told > before["token"]
+    made = there.dag.merge(there.head, here.head, restores="forked")
+    assert made is not None
+    there.move(made)
+    after = there.lock_of("s2", "a")
+    assert after == {**before, "token": there.revision}
+    assert after["token"] > told
+    assert there.lock_of("s2", "free") == free
+    (said,) = news(there, "s1")
+    assert "on a log that was forked" in said
+    assert "without the remote" not in said
+
+
+def test_an_ordinary_merge_grants_nothing_anew(here: Branch, there: Branch) -> None:
+    there.lock("s2", "a")
+    here.lock("s1", "a")
+    before = there.lock_of("s2", "a")
+    merged(there, here)
+    assert there.lock_of("s2", "a") == before
+
+
 def test_a_lost_lock_is_forgotten_when_it_is_asked_for_anew_or_let_go(here: Branch, there: Branch) -> None:
     here.lock("s1", "a", "b", "c")
     there.lock("s2", "a")
