@@ -63,7 +63,8 @@ def _show_commit(answer: acting.Answer) -> None:
     if answer["task"]:
         print(f"task     {visible(answer['task'])}")
     for token in answer["tokens"]:
-        print(f"token    {token['token']} {visible(token['path'], 4096)}")
+        number = "provisional" if token["token"] is None else token["token"]
+        print(f"token    {number} {visible(token['path'], 4096)}")
     _show(answer)
 
 

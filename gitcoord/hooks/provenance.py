@@ -55,7 +55,9 @@ def _of_code(access: Access, oid: str, env: dict[str, str]) -> Answer:
 
 def _of_log(access: Access, oid: str, env: dict[str, str]) -> Answer:
     header = access.log.state_at(bytes.fromhex(oid)).header
-    ids = [operation["id"] for operation in header["operations"]]
+    own = [operation["id"] for operation in header["operations"]]
+    brought = [one for operation in header["operations"] for one in operation.get("replayed") or ()]
+    ids = [*own, *brought]
     words = ["log", "--branches", "--tags", "--remotes", "--fixed-strings", "--format=%H %s"]
     words += [f"--grep=Coord-Id: {one}" for one in ids]
     try:

@@ -1,10 +1,12 @@
 """Commits on their way somewhere else: what they change against the locks, and whether their tokens are stale.
 
 The same judgement for a push (`pre-push`), a server (`pre-receive`) and a pipeline (`gitcoord ci`). A commit is its
-session's, as its trailers say; without trailers it is whoever pushes it, or nobody's.
+session's, as its trailers say; without trailers it is whoever pushes it, or nobody's. Where proofs are asked for, what
+a session of a known principal holds lets pass only commits that a key of that principal signed.
 
 A token is stale where the log has a later grant, to another session, on something that the commit changes under that
-token: held or released, what was written under the later one must not be overwritten from the earlier one's ground.
+token: held or released, what was written under the later one must not be overwritten from the earlier one's ground. So
+is one of a lock that was provisional and was refused after all.
 """
 
 from __future__ import annotations
@@ -12,21 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from gitcoord import paths
-from gitcoord.errors import CoordError
 from gitcoord.hooks import gitrun, speech, trailers
 from gitcoord.log import Log
-from gitcoord.paths import Claim
 from gitcoord.service import guarding
 from gitcoord.service.callers import Callers
-from gitcoord.service.history import walk
 from gitcoord.state import State
-from gitcoord.transitions.locks import claim_from
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gitcoord.hooks.trailers import Provenance, Token
+    from gitcoord.hooks.overtaken import Found
+    from gitcoord.hooks.proven import Proofs
+    from gitcoord.hooks.trailers import Provenance
     from gitcoord.model_time import Stamp
 
 
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
     Attributes:
         commit: its name.
         path: which path, as git names it.
-        kind: `lock_held` or `stale_token`.
+        kind: `lock_held`, `session_unproven` or `stale_token`.
         message: who, since when, why.
     """
 
@@ -52,15 +52,6 @@ class Fault(NamedTuple):
     path: str
     kind: str
     message: str
-
-
-class _Grant(NamedTuple):
-    """A grant on the log."""
-
-    revision: int
-    session: str
-    claim: Claim
-    at: str
 
 
 class Ground(NamedTuple):
@@ -72,6 +63,7 @@ class Ground(NamedTuple):
         callers: who judges.
         now: what the clocks say.
         pusher: whose commits without trailers are; None is nobody.
+        proofs: who signed commits; None takes the word of their trailers.
     """
 
     log: Log
@@ -79,6 +71,7 @@ class Ground(NamedTuple):
     callers: Callers
     now: Stamp
     pusher: str | None
+    proofs: Proofs | None = None
 
 
 def commits(wanted: Iterable[str], known: Iterable[str], env: Mapping[str, str] | None = None) -> list[Pushed]:
@@ -135,72 +128,75 @@ def judge(ground: Ground, pushed: list[Pushed]) -> list[Fault]:
     return [*_held(ground, pushed), *_stale(ground, pushed)]
 
 
+class _Whose(NamedTuple):
+    """Whose a commit is.
+
+    Attributes:
+        session: as it says, or as who pushes it; None is nobody.
+        unproven: the principal who did not sign it, where the session is that one's.
+    """
+
+    session: str | None
+    unproven: str | None = None
+
+
+def _whose(ground: Ground, one: Pushed) -> _Whose:
+    session = one.provenance.session or ground.pusher
+    if session is None or ground.proofs is None:
+        return _Whose(session)
+    principal = ground.proofs.principal_of(session)
+    # Who holds nothing gains nothing by a commit that says to be theirs.
+    record = None if principal is None else ground.state.session(session)
+    if principal is None or record is None or not record["held"] or ground.proofs.is_by(one.oid, principal):
+        return _Whose(session)
+    return _Whose(session, principal)
+
+
 def _held(ground: Ground, pushed: list[Pushed]) -> Iterator[Fault]:
-    last: dict[tuple[str | None, str], str] = {}
+    last: dict[_Whose, dict[str, str]] = {}
     for one in pushed:
-        for file in one.files:
-            last[one.provenance.session or ground.pusher, file] = one.oid
-    sessions = dict.fromkeys(session for session, _ in last)
-    for session in sessions:
-        files = [file for who, file in last if who == session]
-        for met in guarding.met_on(ground.callers, ground.state, files, session, ground.now):
+        last.setdefault(_whose(ground, one), {}).update(dict.fromkeys(one.files, one.oid))
+    for who, files in last.items():
+        asks = None if who.unproven is not None else who.session
+        for met in guarding.met_on(ground.callers, ground.state, files, asks, ground.now):
             if met.look.held:
                 name = paths.unescape(met.claim.spelled)
-                yield Fault(last[session, name], name, "lock_held", speech.held(ground.state, met))
+                text, kind = speech.held(ground.state, met), "lock_held"
+                if who.unproven is not None and all(lock["session"] == who.session for lock in met.look.held):
+                    kind = "session_unproven"
+                    text += f"; the commit says to be {who.session}'s, and no key of {who.unproven} signed it"
+                yield Fault(files[name], name, kind, text)
 
 
 def _stale(ground: Ground, pushed: list[Pushed]) -> Iterator[Fault]:
-    tokens = [token.token for one in pushed for token in one.provenance.tokens]
+    tokens = [token for one in pushed for token in one.provenance.tokens]
     if not tokens:
         return
-    grants = list(_grants_after(ground.log, min(tokens)))
+    from gitcoord.hooks.overtaken import Grants
+
+    grants = Grants(ground.log, tokens)
     told: set[tuple[str, str]] = set()
     for one in pushed:
         session = one.provenance.session
         for token in one.provenance.tokens:
-            later = [grant for grant in grants if grant.revision > token.token and grant.session != session]
-            for file, grant in _overtaken(ground.state, one, token, later):
-                if (one.oid, file) not in told:
-                    told.add((one.oid, file))
-                    text = (
-                        f"{file} was changed by {session} under token {token.token}, and {grant.session} was granted "
-                        f"{grant.claim.spelled} later, at {grant.at} (token {grant.revision})"
-                    )
-                    yield Fault(one.oid, file, "stale_token", speech.line(text))
+            for found in grants.overtaken(token, session, one.files, fold_case=ground.state.fold_case):
+                if (one.oid, found.file) not in told:
+                    told.add((one.oid, found.file))
+                    under = "a provisional lock" if token.token is None else f"token {token.token}"
+                    text = _overtaken(found, session, under)
+                    yield Fault(one.oid, found.file, "stale_token", speech.line(text))
 
 
-def _overtaken(state: State, one: Pushed, token: Token, later: list[_Grant]) -> Iterator[tuple[str, _Grant]]:
-    if not later:
-        return
-    try:
-        from gitcoord import names
-
-        spelled = names.unquote(token.path)
-        own = paths.parse_claim(spelled, fold_case=state.fold_case)
-    except CoordError:
-        return  # a trailer of somebody else's making names nothing
-    # What is written says no more whether it was a directory: then it covers all below it.
-    whole = own._replace(kind="directory") if own.kind == "file" else own
-    for file in one.files:
-        literal = paths.claim_from_literal(file, fold_case=state.fold_case)
-        if not paths.overlaps(whole, literal):
-            continue
-        grant = next((grant for grant in later if paths.overlaps(grant.claim, literal)), None)
-        if grant is not None:
-            yield file, grant
-
-
-def _grants_after(log: Log, revision: int) -> Iterator[_Grant]:
-    """Yield the grants of locks on paths, but marks, that the log has after a revision, the newest first."""
-    for _, header in walk(log):
-        if header["revision"] <= revision:
-            return
-        for operation in header["operations"]:
-            if operation["type"] == "lock.acquire" and operation["mode"] != "intent":
-                for record in operation["claims"]:
-                    if record["kind"] != "resource":
-                        at = operation["clock"]["time"]
-                        yield _Grant(header["revision"], operation["session"], claim_from(record), at)
+def _overtaken(found: Found, session: str | None, under: str) -> str:
+    who = session if found.own is None else found.own.session
+    changed = f"{found.file} was changed by {who} under {under}"
+    if found.later is None or found.under is None:
+        why = None if found.own is None else found.own.refused
+        return f"{changed}, which was refused after all: {why}"
+    return (
+        f"{changed}, and {found.later.session} was granted {found.under.spelled} later, at {found.later.at} "
+        f"(token {found.later.revision})"
+    )
 
 
 def fault_lines(faults: list[Fault]) -> list[str]:
@@ -213,4 +209,9 @@ def way_out(faults: list[Fault]) -> str:
     """Return what to do about them."""
     if any(fault.kind == "stale_token" for fault in faults):
         return "next: look at what they did, lock the path again, rebase, and commit anew (git commit --amend)"
+    if any(fault.kind == "session_unproven" for fault in faults):
+        return (
+            "next: sign the commit with a key that the policy has (gitcoord keys list): git config gpg.format and "
+            "user.signingKey, then git commit --amend --no-edit -S"
+        )
     return "next: wait for the holder (gitcoord lock PATH --wait 60s), or leave these paths out of the push"

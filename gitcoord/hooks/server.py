@@ -8,13 +8,17 @@ from gitcoord import config
 from gitcoord.errors import BadRequest, CoordError
 from gitcoord.hooks import arrival, gitrun, pushed, speech
 from gitcoord.hooks.push import is_zero
+from gitcoord.hooks.settings import Settings, settle
 from gitcoord.model import ALIAS_REF, LOG_REF
+from gitcoord.principals import is_signed_log
 from gitcoord.service.access import open_access
 from gitcoord.service.callers import Callers
+from gitcoord.service.project import repository_config
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from gitcoord.hooks.settings import Settings
+    from collections.abc import Mapping
+
     from gitcoord.service.access import Access
 
 
@@ -40,7 +44,7 @@ def pre_receive(access: Access, settings: Settings, updates: list[Update]) -> bo
     branches = [one for one in updates if one.ref.startswith("refs/heads/") and not is_zero(one.new)]
     if branches and access.log.ref.read() is not None:
         found = pushed.commits([one.new for one in branches], ["--all"])
-        faults = judge(access, found)
+        faults = judge(access, settings, found)
         if faults:
             lines = [*pushed.fault_lines(faults), pushed.way_out(faults)]
             if settings.mode == "warn":
@@ -68,11 +72,23 @@ def _log_fault(access: Access, update: Update) -> list[str]:
     return []
 
 
-def judge(access: Access, found: list[pushed.Pushed]) -> list[pushed.Fault]:
-    """Return why commits must not come in, by the log as it is; a commit that names no session is nobody's."""
+def judge(
+    access: Access, settings: Settings, found: list[pushed.Pushed], env: Mapping[str, str] | None = None
+) -> list[pushed.Fault]:
+    """Return why commits must not come in, by the log as it is; a commit that names no session is nobody's.
+
+    Args:
+        access: the repository.
+        settings: whether a commit has to be signed by whom it says.
+        found: the commits.
+        env: git's environment; the hook's own by default.
+    """
+    from gitcoord.hooks.proven import Proofs
+
     callers = Callers(access, wished=None, hint="server", process=False)
-    ground = pushed.Ground(access.log, access.state(), callers, access.now(), None)
-    return pushed.judge(ground, found)
+    state = access.state()
+    proofs = Proofs(access.log, state, env) if settings.proof == "signed" and is_signed_log(state.policy) else None
+    return pushed.judge(pushed.Ground(access.log, state, callers, access.now(), None, proofs), found)
 
 
 def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], list[pushed.Fault]]:
@@ -99,7 +115,8 @@ def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], 
     env["GIT_DIR"] = access.repository.git_dir
     found = pushed.commits([oids[1]], [oids[0]], env)
     _check_whole(access, found)
-    return found, judge(access, found)
+    settings = settle({}, repository_config(access.repository), Settings())
+    return found, judge(access, settings, found, env)
 
 
 def _check_whole(access: Access, found: list[pushed.Pushed]) -> None:

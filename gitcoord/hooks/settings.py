@@ -9,8 +9,18 @@ from gitcoord.values import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CHOICES = {"mode": ("warn", "deny", "claim"), "errors": ("open", "closed"), "own": ("warn", "deny")}
-_KEYS = {"mode": "gitcoord.hookmode", "errors": "gitcoord.hookerrors", "own": "gitcoord.hookown"}
+_CHOICES = {
+    "mode": ("warn", "deny", "claim"),
+    "errors": ("open", "closed"),
+    "own": ("warn", "deny"),
+    "proof": ("signed", "claimed"),
+}
+_KEYS = {
+    "mode": "gitcoord.hookmode",
+    "errors": "gitcoord.hookerrors",
+    "own": "gitcoord.hookown",
+    "proof": "gitcoord.hookproof",
+}
 
 
 class Settings(NamedTuple):
@@ -20,11 +30,14 @@ class Settings(NamedTuple):
         mode: `warn` says it, `deny` stops it, `claim` takes a free path's lock by itself and stops the rest.
         errors: `open` lets pass with a visible warning what gitcoord could not judge, `closed` stops it.
         own: `warn` or `deny` where the session's own lock is lost, has run out or is only provisional.
+        proof: what makes a commit that session's whose it says that it is, at a server's door and in a pipeline, where
+            the session is a known principal's: `signed` wants a signature of that one's key, `claimed` nothing.
     """
 
     mode: str = "deny"
     errors: str = "open"
     own: str = "warn"
+    proof: str = "signed"
 
 
 def settle(flags: Mapping[str, str], repository: Mapping[str, str], default: Settings) -> Settings:
@@ -42,7 +55,7 @@ def settle(flags: Mapping[str, str], repository: Mapping[str, str], default: Set
     said = {"mode": env.hook_mode, "errors": env.hook_errors, "own": env.hook_own}
     found: dict[str, str] = {}
     for name, choices in _CHOICES.items():
-        value = flags.get(name) or said[name] or repository.get(_KEYS[name]) or getattr(default, name)
+        value = flags.get(name) or said.get(name) or repository.get(_KEYS[name]) or getattr(default, name)
         if value not in choices:
             raise BadRequest(f"{value!r} is no value of {_KEYS[name]}", next=f"one of {', '.join(choices)}")
         found[name] = value

@@ -6,6 +6,7 @@ from gitcoord import paths
 from gitcoord.hooks import gitrun, speech, trailers
 from gitcoord.hooks.ground import Ground
 from gitcoord.service import guarding
+from gitcoord.service.views import lock_standing
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def write_trailers(ground: Ground, path: str, *, amends: bool, task: str | None)
     if not _is_said(text):
         return
     files = gitrun.names_in(begin_listing(_parent_of_head() if amends else None).finish())
-    wanted = trailers.lines_for(record["session"], task, held_on(ground, files))
+    held = held_on(ground, files)
+    provisional = {lock["grant"] for lock in held if lock_standing(state, lock)[0] == "provisional"}
+    wanted = trailers.lines_for(record["session"], task, held, provisional)
     if text != before:
         with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(text)

@@ -5,8 +5,9 @@
     Coord-Token: 1042 src/app.py        the token of the lock that covers it, and what is locked
     Coord-Id: 01JD...                   the grant: git log --grep 'Coord-Id: 01JD...' refs/coord
 
-A `Coord-Id` follows the tokens that it granted. The trailers are claims of whoever made the commit; nothing proves them
-but the log, and what signs it.
+A `Coord-Id` follows the tokens that it granted. A provisional lock has no token yet, for the remote may give it another
+or none: `Coord-Token: provisional src/app.py` stands in its place, and the grant's id leads to what became of it. The
+trailers are claims of whoever made the commit; nothing proves them but the log, and what signs the commit.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from gitcoord.render import visible
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from gitcoord.model import Lock
 
 _KEYS = ("Coord-Session", "Coord-Task", "Coord-Token", "Coord-Id")
+_PROVISIONAL = "provisional"
 _MOST = 100
 
 
@@ -29,12 +31,12 @@ class Token(NamedTuple):
     """One lock that a code commit says it was made under.
 
     Attributes:
-        token: the lock's fencing token.
+        token: the lock's fencing token; None where the lock was provisional.
         path: what is locked, as records write it.
         grant: the id of the operation that granted it; empty where the commit does not say.
     """
 
-    token: int
+    token: int | None
     path: str
     grant: str
 
@@ -47,8 +49,17 @@ class Provenance(NamedTuple):
     tokens: list[Token]
 
 
-def lines_for(session: str, task: str | None, held: Iterable[Lock]) -> list[str]:
-    """Return the trailers of a commit by a session that holds these locks on what it changes."""
+def lines_for(
+    session: str, task: str | None, held: Iterable[Lock], provisional: Container[str] = frozenset()
+) -> list[str]:
+    """Return the trailers of a commit.
+
+    Args:
+        session: who makes it.
+        task: what for.
+        held: the locks that it holds on what the commit changes.
+        provisional: the grants that the remote has not confirmed.
+    """
     lines = [f"Coord-Session: {session}"]
     if task:
         lines.append(f"Coord-Task: {visible(task)[:200]}")
@@ -56,7 +67,10 @@ def lines_for(session: str, task: str | None, held: Iterable[Lock]) -> list[str]
     for lock in sorted(held, key=lambda lock: (lock["token"], lock["key"]))[:_MOST]:
         grants.setdefault(lock["grant"], []).append(lock)
     for grant, locks in grants.items():
-        lines += [f"Coord-Token: {lock['token']} {_quoted(lock['path'])}" for lock in locks]
+        lines += [
+            f"Coord-Token: {_PROVISIONAL if grant in provisional else lock['token']} {_quoted(lock['path'])}"
+            for lock in locks
+        ]
         lines.append(f"Coord-Id: {grant}")
     return lines
 
@@ -84,6 +98,8 @@ def parse(message: str) -> Provenance:
             number, _, path = value.partition(" ")
             if number.isascii() and number.isdigit() and len(number) < 19 and path:
                 tokens.append(Token(int(number), path, ""))
+            elif number == _PROVISIONAL and path:
+                tokens.append(Token(None, path, ""))
         else:
             tokens[waiting:] = [token._replace(grant=value) for token in tokens[waiting:]]
             waiting = len(tokens)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from gitcoord.hooks import git_events, install, server
+from gitcoord.hooks.settings import Settings
 from gitcoord.hooks.trailers import lines_for
 from gitcoord.service import initialise
 from gitcoord.service.access import open_access
@@ -301,7 +302,7 @@ def test_the_door_judges_the_corpus_as_the_corpus_says(tmp_path: Path) -> None:
                 continue
             assert holder.lock_files([pair.lock])["granted"]
             one = Pushed("0" * 40, [pair.file], Provenance(ME, None, []))
-            faults = server.judge(open_access(where), [one])
+            faults = server.judge(open_access(where), Settings(), [one])
             assert bool(faults) is pair.held, pair
             holder.unlock_files(all=True)
     assert OTHER != ME
