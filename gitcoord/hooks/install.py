@@ -102,6 +102,10 @@ def _install_one(job: Job, event: str) -> Done:
         return Done(event, "by hand", target, places.lines_for(job.place.directory, event, job.flags))
     if job.place.kind == "husky" and event in _HUSKY:
         target = os.path.join(_husky_top(job.place), event)
+    return _install_at(job, event, target)
+
+
+def _install_at(job: Job, event: str, target: str) -> Done:
     text = read_text(target)
     if text is not None and scripts.is_ours(text):
         return _refreshed(job, event, target, text)
@@ -112,6 +116,8 @@ def _install_one(job: Job, event: str) -> Done:
             return Done(event, "file", target, [])
         return Done(event, "by hand", target, places.lines_for(target, event, job.flags))
     manager = places.manager_of(text)
+    if manager == "pre-commit" and event in places.FIRST_ONLY:
+        return _install_at(job, event, target + places.LEGACY)
     if manager in ("lefthook", "pre-commit"):
         if places.is_in_manager(job.repository, manager, event):
             return Done(event, "manager", target, [])
@@ -187,9 +193,9 @@ def _remove_files(repository: Repository, place: Place) -> list[Done]:
         if place.kind == "outside" and folder == place.directory:
             continue
         for event in git_events.HANDLERS:
-            done = _remove_one(os.path.join(folder, event), event)
-            if done is not None:
-                found.append(done)
+            names = (event, event + places.LEGACY) if event in places.FIRST_ONLY else (event,)
+            removed = (_remove_one(os.path.join(folder, name), event) for name in names)
+            found += [done for done in removed if done is not None]
     return found
 
 
@@ -252,6 +258,9 @@ def _standing(repository: Repository, event: str, target: str, *, runs: bool) ->
         how = "chained" if os.path.lexists(target + scripts.KEPT) else "file" if scripts.is_whole(text) else "block"
         return Done(event, how if runs else "off", target, [])
     manager = places.manager_of(text)
+    if manager == "pre-commit" and event in places.FIRST_ONLY and read_text(target + places.LEGACY) is not None:
+        legacy = target + places.LEGACY
+        return _standing(repository, event, legacy, runs=runs and os.access(legacy, os.X_OK))
     if manager in ("lefthook", "pre-commit") and places.is_in_manager(repository, manager, event):
         return Done(event, "manager", target, [])
     return Done(event, "foreign", target, [])

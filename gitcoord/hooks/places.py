@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 CONFIG_HOOKS = (2, 54)
 """The first git that runs hooks from its config."""
 
+FIRST_ONLY = ("pre-push",)
+"""Of what is pushed at once the pre-commit framework tells its hooks only the first branch or tag."""
+LEGACY = ".legacy"
+"""What the name of a hook ends in that the pre-commit framework runs before its own, with all that git gives."""
+
 _LEFTHOOK_FILES = (
     "lefthook.yml",
     "lefthook.yaml",

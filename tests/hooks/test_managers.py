@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitcoord.hooks import git_events, install
+from gitcoord.hooks import canary, git_events, install
 from gitcoord.service import initialise
 from gitcoord.store.repository import find_repository
 from support.guarded import ME, OTHER, desk, gits, lock, run_git, tree_of, write
@@ -175,3 +175,38 @@ if "pre-commit" in managers():
         ran = run_git(where, "push", remote, "HEAD:refs/heads/x", env=environment())
         assert ran.code != 0
         assert "push refused" in ran.out + ran.err
+
+
+if "pre-commit" in managers():
+
+    @pytest.mark.parametrize("layout", gits())
+    def test_every_branch_that_is_pushed_at_once_is_judged_beside_the_framework(tmp_path: Path, layout: str) -> None:
+        where, remote = make_repo(tmp_path / "repo"), make_repo(tmp_path / "remote.git", bare=True)
+        git(where, "remote", "add", "origin", remote)
+        managers()["pre-commit"].set_up(where)
+        subprocess.run(["pre-commit", "install", "-t", "pre-push"], cwd=where, env=environment(), check=True)
+        git(where, "add", "-A")
+        git(where, "commit", "-q", "--no-verify", "-m", "Framework")
+        git(where, "push", "-q", "--no-verify", "origin", "main")
+        initialise(where)
+        was = tree_of(where, but=MOVING)
+        done = installed(where, gits()[layout])
+        assert done["pre-push"].how == ("config" if layout == "config" else "file")
+        standing = {one.event: one.how for one in install.status(find_repository(where, {}))}
+        assert standing["pre-push"] == done["pre-push"].how
+        lock(where, "src/app.py")
+        for name, path in (("a", "src/db.py"), ("b", "src/app.py")):
+            git(where, "switch", "-q", "-c", name, "main")
+            write(where, path)
+            git(where, "commit", "-q", "--no-verify", "-a", "-m", "Change")
+        told = marks(where)
+        ran = run_git(where, "push", "origin", "a", "b", env=environment())
+        assert ran.code != 0
+        assert f"src/app.py is held by {OTHER}" in ran.out + ran.err
+        assert run_git(where, "push", "origin", "a", env=environment()).code == 0
+        assert marks(where) > told, "the framework's own hooks run too"
+        assert all(one.denied for one in canary.tried(where) if "pre-push" in one.guard)
+        git(where, "switch", "-q", "main")
+        install.uninstall(find_repository(where, {}))
+        after = tree_of(where, but=(*MOVING, ".git/HEAD", ".git/config"))
+        assert after == {name: what for name, what in was.items() if not name.startswith((".git/HEAD", ".git/config"))}
