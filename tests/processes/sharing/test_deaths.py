@@ -83,4 +83,4 @@ def test_death_at_every_named_point_of_a_merge(worlds: list[Clones]) -> None:
         brought = [git(world.hub, "show", "-s", "--format=%P", f"{merge}^2").split() for merge in merges]
         assert merges
         assert all(len(parents) == 1 for parents in brought), "an unpublished merge is made anew, never built upon"
-    assert POINTS | {"before look", "before _written"} <= phases(told, 2)
+    assert POINTS | {"before look", "before written"} <= phases(told, 2)

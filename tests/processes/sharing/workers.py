@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gitcoord.coordinator
 import gitcoord.remote.transport
 import gitcoord.runtime.shared
-import gitcoord.sharing.meeting
+import gitcoord.sharing.ours
 import gitcoord.sharing.sharer
 from gitcoord.service import open_desk
 from processes.workers import Child
@@ -85,7 +85,7 @@ _POINTS: tuple[tuple[Any, str], ...] = (
     (gitcoord.remote.transport.Transport, "look"),
     (gitcoord.runtime.shared, "write_flight"),
     (gitcoord.runtime.shared, "write_contact"),
-    (gitcoord.sharing.meeting.Meeting, "_written"),
+    (gitcoord.sharing.ours.Ours, "written"),
     (gitcoord.sharing.sharer.Sharer, "_drop_pending"),
     (gitcoord.coordinator.Coordinator, "move"),
 )
