@@ -15,13 +15,18 @@ import hashlib
 import zlib
 
 from gitcoord.store.entries import KIND_OF_TYPE, Listing
-from gitcoord.values import Any, NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 
 _OFFSET_DELTA, _NAME_DELTA = 6, 7
 _KEPT_BYTES = 8 << 20
 # No chain of git's is nearly as long; one that is was forged, or leads to itself.
 _LONGEST_CHAIN = 10_000
 _SLACK = 128
+_new = cast("Any", tuple).__new__
+
+
+# Which bytes of a number follow, by the bits that say so: by how much each is shifted.
+_SHIFTS = [[8 * bit for bit in range(4) if flags & 1 << bit] for flags in range(16)]
 
 
 class DamagedEntryError(Exception):
@@ -54,28 +59,22 @@ class Deltas:
         self._kept: dict[int, tuple[bytes, bytes]] = {}
         self._kept_bytes = 0
 
-    def read(self, oid: bytes, start: int) -> tuple[bytes, bytes]:
-        """Return the kind and the body of an object.
+    def read(self, oid: bytes, start: int) -> tuple[bytes, bytes] | None:
+        """Return the kind and the body of an object; None where it, what it rests on, or its place is damaged.
 
         Args:
             oid: its name.
             start: where the list says that its entry begins.
-
-        Raises:
-            DamagedEntryError: it, what it rests on, or its place in the list is damaged.
         """
         found = self._kept.get(start)
         if found is None:
             try:
                 found = self._resolved(start, self._row(start))
-            except (IndexError, zlib.error) as error:
-                raise DamagedEntryError from error
+            except (DamagedEntryError, IndexError, zlib.error):
+                return None
         kind, body = found
-        named = self._new_hash(b"%s %d\0" % (kind, len(body)), usedforsecurity=False)
-        named.update(body)
-        if named.digest() != oid:
-            raise DamagedEntryError
-        return found
+        named = self._new_hash(b"%s %d\0%s" % (kind, len(body), body), usedforsecurity=False)
+        return found if named.digest() == oid else None
 
     def _resolved(self, start: int, row: _Row) -> tuple[bytes, bytes]:
         """Follow the differences down to a whole object, and put them together on the way back."""
@@ -136,12 +135,22 @@ class Deltas:
             at += self._oid_size
         if base < 0 and kind not in KIND_OF_TYPE:
             raise DamagedEntryError
-        return _Row(kind, self._inflated(at, size), base)
+        return _new(_Row, (kind, self._inflated(at, size), base))
 
     def _inflated(self, at: int, size: int) -> bytes:
         """Return a stream's content, without touching what lies far behind it."""
-        stream = zlib.decompressobj()
         window = size + (size >> 9) + _SLACK
+        try:
+            # Hardly ever is a stream longer than what it holds: one call, and what lies behind it is let be.
+            content = zlib.decompress(self._data[at : at + window], bufsize=size + 1)
+        except zlib.error:
+            return self._inflated_slowly(at, size, window)
+        if len(content) != size:
+            raise DamagedEntryError
+        return content
+
+    def _inflated_slowly(self, at: int, size: int, window: int) -> bytes:
+        stream = zlib.decompressobj()
         content = b""
         while not stream.eof:
             more = self._data[at : at + window]
@@ -170,16 +179,13 @@ def apply_delta(base: bytes, delta: bytes) -> bytes:
         at += 1
         if order & 0x80:
             offset = size = 0
-            for bit in range(4):
-                if order & 1 << bit:
-                    offset |= delta[at] << 8 * bit
-                    at += 1
-            for bit in range(3):
-                if order & 0x10 << bit:
-                    size |= delta[at] << 8 * bit
-                    at += 1
-            size = size or 0x10000
-            parts.append(base[offset : offset + size])
+            for shift in _SHIFTS[order & 0xF]:
+                offset |= delta[at] << shift
+                at += 1
+            for shift in _SHIFTS[order >> 4 & 7]:
+                size |= delta[at] << shift
+                at += 1
+            parts.append(base[offset : offset + (size or 0x10000)])
         elif order:
             parts.append(delta[at : at + order])
             at += order

@@ -181,16 +181,20 @@ class Listing:
 
     def find(self, oid: bytes) -> Place | None:
         """Return where the pack has an object, None where it has not."""
+        number = self.number_of(oid)
+        return None if number is None else self.place(number)
+
+    def number_of(self, oid: bytes) -> int | None:
+        """Return an object's number in the list, None where it is not there."""
         if self._table is None:
             self._looks += 1
             if self._looks * _LOOKS_WORTH_A_TABLE < self.count:
                 return self._search(oid)
             # Of a name that is there twice the first one counts, as in a search.
             self._table = {name: at for at, name in reversed(list(enumerate(self.names())))}
-        number = self._table.get(oid)
-        return None if number is None else self.place(number)
+        return self._table.get(oid)
 
-    def _search(self, oid: bytes) -> Place | None:
+    def _search(self, oid: bytes) -> int | None:
         at = _FAN_OUT + 4 * oid[0]
         after = self._number(at)
         before = self._number(at - 4) if oid[0] else 0
@@ -202,16 +206,21 @@ class Listing:
             return data[_NAMES + number * size : _NAMES + (number + 1) * size]
 
         found = bisect_left(range(min(after, self.count)), oid, before, min(after, self.count), key=name)
-        return self.place(found) if found < min(after, self.count) and name(found) == oid else None
+        return found if found < min(after, self.count) and name(found) == oid else None
 
-    def place(self, number: int) -> Place:
-        """Return where the object of that number in the list lies; its end is true of gitcoord's own packs alone."""
+    def start(self, number: int) -> int:
+        """Return where the entry of the object of that number in the list begins."""
         here = self._offsets + 4 * number
-        start = self._number(here)
+        start = int.from_bytes(self._data[here : here + 4], "big")
         if start & _FAR:
             at = self._far + 8 * (start ^ _FAR)
             start = int.from_bytes(self._data[at : at + 8], "big")
-        end = self._number(here + 4) if number + 1 < self.count else self._pack_end
+        return start
+
+    def place(self, number: int) -> Place:
+        """Return where the object of that number in the list lies; its end is true of gitcoord's own packs alone."""
+        start = self.start(number)
+        end = self._number(self._offsets + 4 * number + 4) if number + 1 < self.count else self._pack_end
         return _new(Place, (start, end, self._number(self._checks + 4 * number)))
 
     def names(self) -> list[bytes]:

@@ -90,7 +90,11 @@ class ObjectStore:
         if known is not None:
             return known.kind, known.body
         found = self._own.read(oid)
-        if found.good is not None and not found.bad and not (verify and self.hash_object(*found.good) != oid):
+        if (
+            found.good is not None
+            and not found.bad
+            and (not verify or found.named or self.hash_object(*found.good) == oid)
+        ):
             return found.good
         return self._read_otherwise(oid, found, verify=verify)
 

@@ -37,10 +37,17 @@ _new = cast("Any", tuple).__new__
 
 
 class Found(NamedTuple):
-    """What the packs have of an object: kind and body, or nothing sound; and the packs in which it is damaged."""
+    """What the packs have of an object: kind and body, or nothing sound; and the packs in which it is damaged.
+
+    Attributes:
+        good: kind and body.
+        bad: the paths of those packs.
+        named: whether it was held against its name.
+    """
 
     good: tuple[bytes, bytes] | None
     bad: list[str]
+    named: bool = False
 
 
 def level_of(name: str) -> int:
@@ -118,6 +125,8 @@ class _Pack:
     """One pack that was seen, and what of it was read."""
 
     __slots__ = ("_base", "_data", "_fd", "_listing", "_oid_size", "path")
+    named = False
+    """Whether what is read is held against its name."""
 
     def __init__(self, base: str, oid_size: int) -> None:
         """Touch no file yet: most looks are for what is in the newest packs."""
@@ -158,13 +167,14 @@ class _Pack:
         os.lseek(self._fd, place.start, os.SEEK_SET)
         return os.read(self._fd, max(0, place.end - place.start))
 
-    def get(self, oid: bytes, place: Place) -> tuple[bytes, bytes] | None:
-        """Return the kind and the body of an object, given its name and place; None where it is damaged.
+    def get(self, oid: bytes, number: int) -> tuple[bytes, bytes] | None:
+        """Return the kind and the body of an object, given its name and number; None where it is damaged.
 
         Raises:
             FileNotFoundError: the pack has gone.
         """
         del oid  # the checksum in the list is of exactly its bytes
+        place = self.listing.place(number)
         data = self.read(place)
         return parse_entry(data) if data and zlib.crc32(data) == place.check else None
 
@@ -178,34 +188,31 @@ class _GitPack(_Pack):
     """A pack of git's making that was seen."""
 
     __slots__ = ("_deltas", "_map")
+    named = True
 
     def __init__(self, base: str, oid_size: int) -> None:
         super().__init__(base, oid_size)
         self._deltas: Deltas | None = None
         self._map: Any = None
 
-    def get(self, oid: bytes, place: Place) -> tuple[bytes, bytes] | None:
-        from gitcoord.store.deltas import DamagedEntryError
+    def get(self, oid: bytes, number: int) -> tuple[bytes, bytes] | None:
+        deltas = self._deltas or self._opened()
+        return None if deltas is None else deltas.read(oid, self.listing.start(number))
 
+    def _opened(self) -> Deltas | None:
+        """Return the entries; None where the file is empty, or cannot be mapped."""
+        import mmap
+
+        from gitcoord.store.deltas import Deltas
+
+        fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            return self._opened().read(oid, place.start)
-        except DamagedEntryError:
+            self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+        except (ValueError, OSError):
             return None
-
-    def _opened(self) -> Deltas:
-        if self._deltas is None:
-            import mmap
-
-            from gitcoord.store.deltas import DamagedEntryError, Deltas
-
-            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            try:
-                self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
-            except (ValueError, OSError) as error:  # an empty file, or one that cannot be mapped
-                raise DamagedEntryError from error
-            finally:
-                os.close(fd)
-            self._deltas = Deltas(self._map, self.listing, self._oid_size)
+        finally:
+            os.close(fd)
+        self._deltas = Deltas(self._map, self.listing, self._oid_size)
         return self._deltas
 
     def close(self) -> None:
@@ -302,16 +309,16 @@ class Packs:
             if name in self._unreadable:
                 continue
             try:
-                place = pack.listing.find(oid)
+                number = pack.listing.number_of(oid)
             except ValueError:
                 self._unreadable.add(name)
                 continue
-            if place is None:
+            if number is None:
                 continue
-            found = pack.get(oid, place)
+            found = pack.get(oid, number)
             if found is not None:
                 self._last = name
-                return _new(Found, (found, bad))
+                return _new(Found, (found, bad, pack.named))
             bad.append(pack.path)
         return Found(None, bad)
 
