@@ -49,6 +49,8 @@ def wrap(payload: bytes, signature: bytes, oid_size: int) -> bytes:
 
 def unwrap(body: bytes) -> Opened:
     """Take a commit's body apart; the opposite of `wrap`, also for what git and others wrote."""
+    if b"\ngpgsig" not in body:
+        return Opened(body, [])
     head, gap, message = body.partition(b"\n\n")
     if b"\ngpgsig" not in head:
         return Opened(body, [])

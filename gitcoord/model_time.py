@@ -15,6 +15,10 @@ _LAST_YEAR = 9999
 # One moment is asked for several times: by the check of its record, by a rule, and by who shows it.
 _PARSED_KEPT = 1000
 _parsed: dict[str, int] = {}
+# Most moments of a log share their minute with others: by all of the text up to the seconds.
+_minutes: dict[str, int] = {}
+_RECORDED = len("2026-01-02T03:04:05.678Z")
+_SECONDS_AT = len("2026-01-02T03:04:")
 
 
 class Stamp(NamedTuple):
@@ -141,11 +145,27 @@ def parse_time(text: str) -> int:
     if known is not None:
         return known
     try:
-        at_ms = _parse(text)
+        at_ms = _in_known_minute(text)
+        if at_ms is None:
+            at_ms = _parse(text)
+            if len(text) == _RECORDED:
+                _keep(_minutes, text[:_SECONDS_AT], at_ms - at_ms % _MINUTE_MS)
     except ValueError:
         msg = f"not a time like 2026-01-02T03:04:05.678Z: {text!r}"
         raise ValueError(msg) from None
-    if len(_parsed) >= _PARSED_KEPT:
-        _parsed.clear()
-    _parsed[text] = at_ms
+    _keep(_parsed, text, at_ms)
     return at_ms
+
+
+def _in_known_minute(text: str) -> int | None:
+    """Return the same for a text of the form that is recorded, where its minute was parsed; None where it was not."""
+    minute = _minutes.get(text[:_SECONDS_AT])
+    if minute is None or len(text) != _RECORDED or text[19] != "." or text[23] != "Z":
+        return None
+    return minute + _number(text[17:19], 0, 59) * 1000 + _number(text[20:23], 0, 999)
+
+
+def _keep(known: dict[str, int], text: str, at_ms: int) -> None:
+    if len(known) >= _PARSED_KEPT:
+        known.clear()
+    known[text] = at_ms

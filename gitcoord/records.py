@@ -41,7 +41,10 @@ _REFUSAL_SHAPE: dict[str, type | tuple[type, ...]] = {
     "id": str, "type": str, "session": str, "incarnation": str, "claims": list, "code": str, "message": str,
     "after": int,
 }  # fmt: skip
+_OPERATION_SHAPE: dict[str, type | tuple[type, ...]] = {"id": str, "type": str}
 _CLAIM_SHAPE: dict[str, type | tuple[type, ...]] = {"path": str, "key": str, "kind": str}
+# Read with every commit, and never in need of quotes.
+_TOP = {b"coord.json": "coord.json", b"policy.json": "policy.json"}
 _ID_LIMIT = 64
 _CASES = ("sensitive", "insensitive")
 _CLOCK_SHAPE: dict[str, type | tuple[type, ...]] = {"machine": str, "boot": str, "uptime_ms": int, "time": str}
@@ -123,6 +126,8 @@ class Records:
 
 def shown(where: Parts) -> str:
     """Return a place in the state as git would print it."""
+    if len(where) == 1 and where[0] in _TOP:
+        return _TOP[where[0]]
     return names.quote(b"/".join(where).decode(errors="surrogateescape"))
 
 
@@ -184,7 +189,7 @@ def _is_merge(value: dict[str, Any]) -> bool:
 
 def _is_operation(value: Any) -> bool:
     return (
-        _fits(value, {"id": str, "type": str})
+        _fits(value, _OPERATION_SHAPE)
         and _is_id(value["id"])
         and (value["type"] != "log.merge" or _is_merge(value))
         and _is_clock(value.get("clock"))

@@ -21,6 +21,9 @@ _SUBJECT = 100
 _PATHS = 100
 _NAME = 100
 _REVISION_DIGITS = 20
+# A log has few authors, and each is shown with every commit.
+_IDENTS_KEPT = 1000
+_idents: dict[tuple[str, str], str] = {}
 
 
 def visible(text: str) -> str:
@@ -181,8 +184,13 @@ def message(header: Header) -> str:
 
 def ident(author: dict[str, Any]) -> str:
     """Return an author as git's commits hold it, without the date; characters that git gives meaning are dropped."""
-    name = _clean(author["name"])[:_NAME] or "unknown"
-    return f"{name} <{_clean(author['email'])[:_NAME]}>"
+    said = author["name"], author["email"]
+    known = _idents.get(said)
+    if known is None:
+        if len(_idents) >= _IDENTS_KEPT:
+            _idents.clear()
+        known = _idents[said] = f"{_clean(said[0])[:_NAME] or 'unknown'} <{_clean(said[1])[:_NAME]}>"
+    return known
 
 
 def _clean(text: str) -> str:
@@ -215,20 +223,24 @@ def parse_commit(oid: bytes, body: bytes) -> tuple[bytes, list[bytes], int]:
     Raises:
         ObjectDamaged: the body is not a commit's.
     """
-    head, _, text = body.partition(b"\n\n")
-    tree, parents = b"", list[bytes]()
+    tree, parents, at = b"", list[bytes](), 0
+    end = body.find(b"\n\n")
+    end = len(body) if end < 0 else end
     try:
-        for line in head.split(b"\n"):
-            if line.startswith(b"tree "):
-                tree = bytes.fromhex(line[5:].decode())
-            elif line.startswith(b"parent "):
-                parents.append(bytes.fromhex(line[7:].decode()))
+        while at < end:
+            after = body.find(b"\n", at, end)
+            after = end if after < 0 else after
+            if body.startswith(b"tree ", at):
+                tree = bytes.fromhex(body[at + 5 : after].decode())
+            elif body.startswith(b"parent ", at):
+                parents.append(bytes.fromhex(body[at + 7 : after].decode()))
             else:
                 break
+            at = after + 1
     except ValueError as error:
         raise ObjectDamaged(f"object {oid.hex()} is not a commit: {error}", next="gitcoord doctor") from error
     if not tree:
         raise ObjectDamaged(f"object {oid.hex()} is not a commit", next="gitcoord doctor")
-    at = text.rfind(b"\nCoord-Rev: ")
-    digits = text[at + 12 :].split(b"\n", 1)[0] if at >= 0 else b""
+    at = body.rfind(b"\nCoord-Rev: ", end + 2)
+    digits = body[at + 12 :].split(b"\n", 1)[0] if at >= 0 else b""
     return tree, parents, int(digits) if digits.isdigit() and len(digits) < _REVISION_DIGITS else 0

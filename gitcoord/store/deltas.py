@@ -15,14 +15,13 @@ import hashlib
 import zlib
 
 from gitcoord.store.entries import KIND_OF_TYPE, Listing
-from gitcoord.values import Any, NamedTuple, cast
+from gitcoord.values import Any
 
 _OFFSET_DELTA, _NAME_DELTA = 6, 7
 _KEPT_BYTES = 8 << 20
 # No chain of git's is nearly as long; one that is was forged, or leads to itself.
 _LONGEST_CHAIN = 10_000
 _SLACK = 128
-_new = cast("Any", tuple).__new__
 
 
 # Which bytes of a number follow, by the bits that say so: by how much each is shifted.
@@ -31,14 +30,6 @@ _SHIFTS = [[8 * bit for bit in range(4) if flags & 1 << bit] for flags in range(
 
 class DamagedEntryError(Exception):
     """An entry of a pack is not what it should be."""
-
-
-class _Row(NamedTuple):
-    """An entry as it lies in the pack: what it is, its content, and the place of what it is a difference from."""
-
-    type: int
-    content: bytes
-    base: int
 
 
 class Deltas:
@@ -69,30 +60,28 @@ class Deltas:
         found = self._kept.get(start)
         if found is None:
             try:
-                found = self._resolved(start, self._row(start))
+                found = self._resolved(start)
             except (DamagedEntryError, IndexError, zlib.error):
                 return None
         kind, body = found
         named = self._new_hash(b"%s %d\0%s" % (kind, len(body), body), usedforsecurity=False)
         return found if named.digest() == oid else None
 
-    def _resolved(self, start: int, row: _Row) -> tuple[bytes, bytes]:
+    def _resolved(self, start: int) -> tuple[bytes, bytes]:
         """Follow the differences down to a whole object, and put them together on the way back."""
         above: list[tuple[int, bytes]] = []
         found: tuple[bytes, bytes] | None = None
         while found is None:
-            kind = KIND_OF_TYPE.get(row.type)
+            kind, content, base = self._row(start)
             if kind is not None:
-                found = kind, row.content
+                found = kind, content
                 self._keep(start, found)
                 break
             if len(above) > _LONGEST_CHAIN:
                 raise DamagedEntryError
-            above.append((start, row.content))
-            start = row.base
+            above.append((start, content))
+            start = base
             found = self._kept.get(start)
-            if found is None:
-                row = self._row(start)
         for place, delta in reversed(above):
             found = found[0], apply_delta(found[1], delta)
             self._keep(place, found)
@@ -104,8 +93,8 @@ class Deltas:
         self._kept[start] = found
         self._kept_bytes += len(found[1]) + _SLACK
 
-    def _row(self, start: int) -> _Row:
-        """Read one entry.
+    def _row(self, start: int) -> tuple[bytes | None, bytes, int]:
+        """Read one entry: its kind, its content, and the place of what it is a difference from, where it has no kind.
 
         Raises:
             DamagedEntryError, IndexError, zlib.error: it is none.
@@ -119,6 +108,9 @@ class Deltas:
             size |= (byte & 0x7F) << shift
             shift += 7
         at += 1
+        whole = KIND_OF_TYPE.get(kind)
+        if whole is not None:
+            return whole, self._inflated(at, size), -1
         base = -1
         if kind == _OFFSET_DELTA:
             byte = data[at]
@@ -133,9 +125,9 @@ class Deltas:
             place = self._listing.find(bytes(data[at : at + self._oid_size]))
             base = -1 if place is None else place.start
             at += self._oid_size
-        if base < 0 and kind not in KIND_OF_TYPE:
+        if base < 0:
             raise DamagedEntryError
-        return _new(_Row, (kind, self._inflated(at, size), base))
+        return None, self._inflated(at, size), base
 
     def _inflated(self, at: int, size: int) -> bytes:
         """Return a stream's content, without touching what lies far behind it."""

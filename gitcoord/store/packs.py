@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import zlib
 from _thread import RLock
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
 from gitcoord.store.entries import Listing, Place, parse_entry
@@ -294,18 +294,16 @@ class Packs:
                     self.refresh()
             return self._read(oid)
 
-    def _in_order(self) -> Iterator[tuple[str, _Pack]]:
-        """Yield the packs in the order in which they are asked: what belongs together was written together."""
-        last = self._packs.get(self._last)
-        if last is not None:
-            yield self._last, last
-        for name, pack in self._packs.items():
-            if pack is not last:
-                yield name, pack
-
     def _read(self, oid: bytes) -> Found:
+        # What belongs together was written together: the pack that had the last one is asked first.
+        last = self._packs.get(self._last)
+        if last is not None and self._last not in self._unreadable:
+            number = last.listing.number_of(oid)
+            found = None if number is None else last.get(oid, number)
+            if found is not None:
+                return _new(Found, (found, [], last.named))
         bad: list[str] = []
-        for name, pack in self._in_order():
+        for name, pack in self._packs.items():
             if name in self._unreadable:
                 continue
             try:
