@@ -9,8 +9,9 @@ Sources: gitformat-signature; `commit.c` of git (`add_header_signature`, `parse_
 
 from __future__ import annotations
 
-from gitcoord.values import NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 
+_new = cast("Any", tuple).__new__
 _HEADERS = (b"gpgsig", b"gpgsig-sha256")
 SSH = b"-----BEGIN SSH SIGNATURE-----"
 PGP = b"-----BEGIN PGP SIGNATURE-----"
@@ -50,7 +51,7 @@ def wrap(payload: bytes, signature: bytes, oid_size: int) -> bytes:
 def unwrap(body: bytes) -> Opened:
     """Take a commit's body apart; the opposite of `wrap`, also for what git and others wrote."""
     if b"\ngpgsig" not in body:
-        return Opened(body, [])
+        return _new(Opened, (body, []))
     head, gap, message = body.partition(b"\n\n")
     if b"\ngpgsig" not in head:
         return Opened(body, [])

@@ -26,6 +26,11 @@ Parts = tuple[bytes, ...]
 BLOB = b"100644"
 TREE = b"40000"
 _FEW_BYTES = 8192
+_FEW_ROWS = 16
+_LAYOUTS_KEPT = 200
+# Of a row: its name, what stands before what it stands for, where that begins, where this does and ends, and its mode.
+_Row = tuple[bytes, bytes, int, int, int, bytes]
+_layouts: dict[int, list[_Row]] = {}
 _CACHE_BYTES = 48 * 1024 * 1024
 _new = cast("Any", tuple).__new__
 _ENTRY = {size: rb"(100644|40000) ([^/\0]+)\0(.{%d})" % size for size in (20, 32)}
@@ -68,6 +73,35 @@ def _many_rows(raw: bytes, oid_size: int) -> list[tuple[bytes, bytes, bytes]]:
     return re.findall(_ENTRY[oid_size], raw, re.DOTALL)
 
 
+def _keep_layout(raw: bytes, rows: list[tuple[bytes, bytes, bytes]]) -> None:
+    """Remember where a tree has what; of each length the last one."""
+    if len(_layouts) >= _LAYOUTS_KEPT:
+        _layouts.clear()
+    layout: list[_Row] = []
+    at = 0
+    for mode, name, oid in rows:
+        head = b"%b %b\0" % (mode, name)
+        layout.append((name, head, at, at + len(head), at + len(head) + len(oid), mode))
+        at += len(head) + len(oid)
+    _layouts[len(raw)] = layout
+
+
+def _rows_as_before(raw: bytes, oid_size: int) -> dict[bytes, Entry] | None:
+    """Return the entries of a tree that has the same names as the last one of its length; None where it has not.
+
+    The roots of a log's states do, as a rule, and differ in what the names stand for.
+    """
+    layout = _layouts.get(len(raw))
+    if not layout or layout[0][4] - layout[0][3] != oid_size:
+        return None
+    found: dict[bytes, Entry] = {}
+    for name, head, at, begin, end, mode in layout:
+        if not raw.startswith(head, at):
+            return None
+        found[name] = _new(Entry, (mode, raw[begin:end]))
+    return found
+
+
 class Node:
     """One tree object, parsed. Equal ids are one node; nothing may change it."""
 
@@ -88,10 +122,18 @@ class Node:
         Raises:
             ValueError: the bytes are not a tree.
         """
-        rows = _rows(raw, oid_size) if len(raw) < _FEW_BYTES else _many_rows(raw, oid_size)
+        if len(raw) < _FEW_BYTES:
+            known = _rows_as_before(raw, oid_size)
+            if known is not None:
+                return cls(raw, known)
+            rows = _rows(raw, oid_size)
+        else:
+            rows = _many_rows(raw, oid_size)
         # Three texts a row, and a blank and a NUL between them.
         if sum(map(len, chain.from_iterable(rows))) + 2 * len(rows) != len(raw):
             raise ValueError("not a tree object")
+        if len(rows) <= _FEW_ROWS:
+            _keep_layout(raw, rows)
         # Thousands of entries are made for each one that is looked at: the tuple's own constructor is the quickest.
         return cls(raw, {name: _new(Entry, (mode, oid)) for mode, name, oid in rows})
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 
-from gitcoord.store.entries import KIND_OF_TYPE, Listing
+from gitcoord.store.entries import KIND_OF_TYPE, DamagedEntryError, Listing
 from gitcoord.values import Any
 
 _OFFSET_DELTA, _NAME_DELTA = 6, 7
@@ -26,10 +26,6 @@ _SLACK = 128
 
 # Which bytes of a number follow, by the bits that say so: by how much each is shifted.
 _SHIFTS = [[8 * bit for bit in range(4) if flags & 1 << bit] for flags in range(16)]
-
-
-class DamagedEntryError(Exception):
-    """An entry of a pack is not what it should be."""
 
 
 class Deltas:
@@ -50,22 +46,27 @@ class Deltas:
         self._kept: dict[int, tuple[bytes, bytes]] = {}
         self._kept_bytes = 0
 
-    def read(self, oid: bytes, start: int) -> tuple[bytes, bytes] | None:
-        """Return the kind and the body of an object; None where it, what it rests on, or its place is damaged.
+    def read(self, oid: bytes, start: int) -> tuple[bytes, bytes]:
+        """Return the kind and the body of an object.
 
         Args:
             oid: its name.
             start: where the list says that its entry begins.
+
+        Raises:
+            DamagedEntryError: it, what it rests on, or its place in the list is damaged.
         """
         found = self._kept.get(start)
         if found is None:
             try:
                 found = self._resolved(start)
-            except (DamagedEntryError, IndexError, zlib.error):
-                return None
+            except (IndexError, zlib.error) as error:
+                raise DamagedEntryError from error
         kind, body = found
         named = self._new_hash(b"%s %d\0%s" % (kind, len(body), body), usedforsecurity=False)
-        return found if named.digest() == oid else None
+        if named.digest() != oid:
+            raise DamagedEntryError
+        return found
 
     def _resolved(self, start: int) -> tuple[bytes, bytes]:
         """Follow the differences down to a whole object, and put them together on the way back."""
@@ -99,15 +100,14 @@ class Deltas:
         Raises:
             DamagedEntryError, IndexError, zlib.error: it is none.
         """
-        data, at = self._data, start
-        byte = data[at]
+        data, at = self._data, start + 1
+        byte = data[start]
         kind, size, shift = byte >> 4 & 7, byte & 15, 4
         while byte & 0x80:
-            at += 1
             byte = data[at]
             size |= (byte & 0x7F) << shift
             shift += 7
-        at += 1
+            at += 1
         whole = KIND_OF_TYPE.get(kind)
         if whole is not None:
             return whole, self._inflated(at, size), -1

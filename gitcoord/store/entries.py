@@ -132,6 +132,10 @@ def make_pack(entries: dict[bytes, bytes], new_hash: Any) -> tuple[bytes, bytes]
     return pack + check, listing + new_hash(listing, usedforsecurity=False).digest()
 
 
+class DamagedEntryError(Exception):
+    """An entry of a pack is not what it should be."""
+
+
 class Place(NamedTuple):
     """Where a pack has an object: from the entry's first byte to the one after its last, and its checksum."""
 
@@ -181,18 +185,30 @@ class Listing:
 
     def find(self, oid: bytes) -> Place | None:
         """Return where the pack has an object, None where it has not."""
-        number = self.number_of(oid)
+        number = self._number_of(oid)
         return None if number is None else self.place(number)
 
-    def number_of(self, oid: bytes) -> int | None:
-        """Return an object's number in the list, None where it is not there."""
-        if self._table is None:
-            self._looks += 1
-            if self._looks * _LOOKS_WORTH_A_TABLE < self.count:
-                return self._search(oid)
-            # Of a name that is there twice the first one counts, as in a search.
-            self._table = {name: at for at, name in reversed(list(enumerate(self.names())))}
-        return self._table.get(oid)
+    def start_of(self, oid: bytes) -> int | None:
+        """Return where the pack has an object's entry begin, None where it has none."""
+        number = (self._table or self._found(oid)).get(oid)
+        if number is None:
+            return None
+        here = self._offsets + 4 * number
+        start = int.from_bytes(self._data[here : here + 4], "big")
+        return start if start < _FAR else self._start(number)
+
+    def _number_of(self, oid: bytes) -> int | None:
+        return (self._table or self._found(oid)).get(oid)
+
+    def _found(self, oid: bytes) -> dict[bytes, int]:
+        """Return the numbers of all objects, where that pays by now, else of this one, if it is there."""
+        self._looks += 1
+        if self._looks * _LOOKS_WORTH_A_TABLE < self.count:
+            number = self._search(oid)
+            return {} if number is None else {oid: number}
+        # Of a name that is there twice the first one counts, as in a search.
+        self._table = {name: at for at, name in reversed(list(enumerate(self.names())))}
+        return self._table
 
     def _search(self, oid: bytes) -> int | None:
         at = _FAN_OUT + 4 * oid[0]
@@ -208,8 +224,7 @@ class Listing:
         found = bisect_left(range(min(after, self.count)), oid, before, min(after, self.count), key=name)
         return found if found < min(after, self.count) and name(found) == oid else None
 
-    def start(self, number: int) -> int:
-        """Return where the entry of the object of that number in the list begins."""
+    def _start(self, number: int) -> int:
         here = self._offsets + 4 * number
         start = int.from_bytes(self._data[here : here + 4], "big")
         if start & _FAR:
@@ -219,7 +234,7 @@ class Listing:
 
     def place(self, number: int) -> Place:
         """Return where the object of that number in the list lies; its end is true of gitcoord's own packs alone."""
-        start = self.start(number)
+        start = self._start(number)
         end = self._number(self._offsets + 4 * number + 4) if number + 1 < self.count else self._pack_end
         return _new(Place, (start, end, self._number(self._checks + 4 * number)))
 

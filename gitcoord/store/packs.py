@@ -17,7 +17,7 @@ from _thread import RLock
 from collections.abc import Sequence
 
 from gitcoord.store.disk import read_whole, remove, storage_fault, sync_directory, sync_files, write_new
-from gitcoord.store.entries import Listing, Place, parse_entry
+from gitcoord.store.entries import DamagedEntryError, Listing, Place, parse_entry
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple, cast
 
 if TYPE_CHECKING:
@@ -167,16 +167,24 @@ class _Pack:
         os.lseek(self._fd, place.start, os.SEEK_SET)
         return os.read(self._fd, max(0, place.end - place.start))
 
-    def get(self, oid: bytes, number: int) -> tuple[bytes, bytes] | None:
-        """Return the kind and the body of an object, given its name and number; None where it is damaged.
+    def get(self, oid: bytes) -> tuple[bytes, bytes] | None:
+        """Return the kind and the body of an object, given its name; None where it is not in the pack.
 
         Raises:
-            FileNotFoundError: the pack has gone.
+            DamagedEntryError: it is damaged there.
+            FileNotFoundError: the pack or its list has gone.
+            ValueError: the list is damaged.
+            StorageFault: it could not be read.
         """
-        del oid  # the checksum in the list is of exactly its bytes
-        place = self.listing.place(number)
+        place = (self._listing or self.listing).find(oid)
+        if place is None:
+            return None
         data = self.read(place)
-        return parse_entry(data) if data and zlib.crc32(data) == place.check else None
+        # The checksum in the list is of exactly these bytes: they need not be held against the name.
+        found = parse_entry(data) if data and zlib.crc32(data) == place.check else None
+        if found is None:
+            raise DamagedEntryError
+        return found
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -195,12 +203,16 @@ class _GitPack(_Pack):
         self._deltas: Deltas | None = None
         self._map: Any = None
 
-    def get(self, oid: bytes, number: int) -> tuple[bytes, bytes] | None:
-        deltas = self._deltas or self._opened()
-        return None if deltas is None else deltas.read(oid, self.listing.start(number))
+    def get(self, oid: bytes) -> tuple[bytes, bytes] | None:
+        start = (self._listing or self.listing).start_of(oid)
+        return None if start is None else (self._deltas or self._opened()).read(oid, start)
 
-    def _opened(self) -> Deltas | None:
-        """Return the entries; None where the file is empty, or cannot be mapped."""
+    def _opened(self) -> Deltas:
+        """Return the entries.
+
+        Raises:
+            DamagedEntryError: the file is empty, or cannot be mapped.
+        """
         import mmap
 
         from gitcoord.store.deltas import Deltas
@@ -208,8 +220,8 @@ class _GitPack(_Pack):
         fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
             self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
-        except (ValueError, OSError):
-            return None
+        except (ValueError, OSError) as error:
+            raise DamagedEntryError from error
         finally:
             os.close(fd)
         self._deltas = Deltas(self._map, self.listing, self._oid_size)
@@ -239,7 +251,7 @@ class Packs:
         self._oid_size = oid_size
         self._packs: dict[str, _Pack] = {}
         self._unreadable: set[str] = set()
-        self._last = ""
+        self._last: _Pack | None = None
         self._guard = RLock()
 
     def names(self) -> list[str]:
@@ -277,6 +289,7 @@ class Packs:
             for name in self._packs.keys() - known.keys():
                 self._packs[name].close()
             self._packs = known
+            self._last = None
             self._unreadable &= known.keys()
             return new
 
@@ -287,6 +300,15 @@ class Packs:
             StorageFault: a file could not be read.
         """
         with self._guard:
+            last = self._last
+            if last is not None:
+                # What belongs together was written together: the pack that had the last one is asked first.
+                try:
+                    found = last.get(oid)
+                except (DamagedEntryError, FileNotFoundError):
+                    found = None
+                if found is not None:
+                    return _new(Found, (found, [], last.named))
             for _ in range(_TRIES):
                 try:
                     return self._read(oid)
@@ -295,29 +317,21 @@ class Packs:
             return self._read(oid)
 
     def _read(self, oid: bytes) -> Found:
-        # What belongs together was written together: the pack that had the last one is asked first.
-        last = self._packs.get(self._last)
-        if last is not None and self._last not in self._unreadable:
-            number = last.listing.number_of(oid)
-            found = None if number is None else last.get(oid, number)
-            if found is not None:
-                return _new(Found, (found, [], last.named))
         bad: list[str] = []
         for name, pack in self._packs.items():
             if name in self._unreadable:
                 continue
             try:
-                number = pack.listing.number_of(oid)
+                found = pack.get(oid)
             except ValueError:
                 self._unreadable.add(name)
                 continue
-            if number is None:
+            except DamagedEntryError:
+                bad.append(pack.path)
                 continue
-            found = pack.get(oid, number)
             if found is not None:
-                self._last = name
+                self._last = pack
                 return _new(Found, (found, bad, pack.named))
-            bad.append(pack.path)
         return Found(None, bad)
 
     def listed(self, name: str) -> list[bytes]:
@@ -351,7 +365,7 @@ class Packs:
         with self._guard:
             for pack in self._packs.values():
                 pack.close()
-            self._packs = {}
+            self._packs, self._last = {}, None
 
 
 def retire(directory: str, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitcoord import principals
 from gitcoord.errors import IntegrityFault, ObjectMissing
-from gitcoord.log import Log
+from gitcoord.log import Commit, Log
 from gitcoord.model import Policy
 from gitcoord.state import State
 from gitcoord.values import Any, NamedTuple, cast
@@ -19,6 +19,7 @@ from gitcoord.verify.used import Ids, IdsFile, ids_behind, remembered_ids
 _SETTLED_AT_ONCE = 256
 # Reading so few commits again costs less than to write the ids of all.
 _NOTED_AFTER = 64
+_new = cast("Any", tuple).__new__
 
 
 class Verdict(NamedTuple):
@@ -219,12 +220,13 @@ class Examination:
         parents = [self._known(parent) for parent in found.parents]
         revision = max((parent.revision for parent in parents), default=0)
         repository = parents[0].repository if parents else None
-        rules.check_place(found, repository, revision, _Used(self, found))
+        used = _Used(self, found)
+        rules.check_place(found, repository, revision, used)
         if not parents:
             self._check_beginning(found)
         if self._form_only:
             rules.check_form(found)
-            self._note(seen, found, _operation_ids(found))
+            self._note(seen, found, used.asked)
             self.tally.count(found.oid, found.header["revision"], found.header["operations"], None)
             return
         if parents:
@@ -245,7 +247,7 @@ class Examination:
             if not self._signatures.check(found.oid, judged.signature):
                 del self._good_before[found.oid]
         self._last = (found.oid, judged.state)
-        self._note(seen, found, _operation_ids(found))
+        self._note(seen, found, used.asked)
         self.tally.count(found.oid, found.header["revision"], found.header["operations"], judged.owner)
 
     def _judge_merge(self, found: Found, state: State) -> rules.Judged:
@@ -324,7 +326,7 @@ class Examination:
     def _note(self, seen: Seen, found: Found, ids: list[bytes]) -> None:
         header = found.header
         self.repository = header["repository"]
-        self._behind[seen.oid] = _Behind(seen.tree, header["revision"], header["repository"])
+        self._behind[seen.oid] = _new(_Behind, (seen.tree, header["revision"], header["repository"]))
         self.ids.update(ids)
 
     def is_behind(self, operation_id: str, parents: list[bytes]) -> bool:
@@ -355,15 +357,26 @@ class _Unsigned(Exception):
 
 
 class _Used:
-    """The ids that a commit's operations may not have: those of the commits behind it."""
+    """The ids that a commit's operations may not have: those of the commits behind it.
+
+    Attributes:
+        asked: the digests of the ids that were asked for, and so, where all of a commit's were, the commit's.
+    """
+
+    __slots__ = ("_examination", "_parents", "asked")
 
     def __init__(self, examination: Examination, found: Found) -> None:
         self._examination = examination
         self._parents = found.parents
+        self.asked: list[bytes] = []
 
     def __contains__(self, operation_id: object) -> bool:
         known = self._examination
-        if not isinstance(operation_id, str) or digest(operation_id) not in known.ids:
+        if not isinstance(operation_id, str):
+            return False
+        named = digest(operation_id)
+        self.asked.append(named)
+        if named not in known.ids:
             return False
         return not known.merges or known.is_behind(operation_id, self._parents)
 
@@ -418,6 +431,10 @@ def verify_arriving(
     if good is not None:
         examination.ids, examination.merges = ids_behind(examination.reader, good, known)
     verdict, history = examination.run(good, new)
+    if history is not None:
+        # Whoever asks next how the new tip lies to the last one walks over just these.
+        for seen in history.commits:
+            log.keep(Commit(seen.oid, seen.tree, seen.parents, seen.revision))
     fresh = len(examination.ids) - (0 if known is None else len(known.ids))
     if verdict.fault is None and history is not None and history.grown and not history.edges and fresh >= _NOTED_AFTER:
         IdsFile(runtime).write(Ids(new, examination.merges, examination.ids))

@@ -15,10 +15,11 @@ from gitcoord.runtime import files as runtime_files
 from gitcoord.state import State, check_header
 from gitcoord.store.disk import read_whole
 from gitcoord.tree import NodeCache
-from gitcoord.values import NamedTuple
+from gitcoord.values import Any, NamedTuple, cast
 from gitcoord.verify.rules import Broken, Found, Signature
 
 _HEADER = b"coord.json"
+_new = cast("Any", tuple).__new__
 
 
 class Seen(NamedTuple):
@@ -67,7 +68,7 @@ class Reader:
         kind, body = self._read(oid)
         if kind != b"commit":
             raise ObjectDamaged(f"object {oid.hex()} is a {kind.decode(errors='replace')}, and no commit")
-        return Seen(oid, *render.parse_commit(oid, body), body)
+        return _new(Seen, (oid, *render.parse_commit(oid, body), body))
 
     def found(self, seen: Seen) -> Found:
         """Return a commit with its `coord.json`, for the judge.
@@ -82,7 +83,7 @@ class Reader:
             raise
         except IntegrityFault as error:
             raise Broken("format", error.message) from error
-        return Found(seen.oid, seen.tree, seen.parents, opened.payload, opened.signatures, header)
+        return _new(Found, (seen.oid, seen.tree, seen.parents, opened.payload, opened.signatures, header))
 
     def _header_at(self, tree: bytes) -> Header:
         """Return the `coord.json` of a tree; like that of its state, with fewer steps on the way."""
