@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from _thread import allocate_lock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gitcoord import config
 from gitcoord.errors import (
@@ -177,7 +177,9 @@ class Transport:
 
     # -- fetch
 
-    def fetch(self, *, into: str, everything: bool = False) -> bytes | None:
+    def fetch(
+        self, *, into: str, everything: bool = False, meanwhile: Callable[[bytes], None] | None = None
+    ) -> bytes | None:
         """Fetch the ref's tip with all its history, and return the tip; None where the remote has no such ref.
 
         New objects go into gitcoord's own object directory. Touches no ref but `into`, and not `FETCH_HEAD`. What came
@@ -186,6 +188,7 @@ class Transport:
         Args:
             into: the full name of the local ref that gets the tip, whatever it was before.
             everything: have it all sent again, whatever is here already; puts back objects that are missing.
+            meanwhile: done with the tip while git looks whether all of what is new came; it may yet lack some.
 
         Raises:
             RemoteUnreachable: no answer, or it broke off; objects may have come, the ref did not move.
@@ -211,13 +214,16 @@ class Transport:
             raise IntegrityFault(f"{into} is gone right after git fetched it", next="git fsck", ref=into)
         if tip in known and not everything:
             return tip
-        missing = self._gathered(tip, [] if everything else known).missing
+        looking = None
+        if meanwhile is not None and has_here(self._repository, tip):
+            looking = lambda: meanwhile(tip)  # noqa: E731 - a name for what is to be done
+        missing = self._gathered(tip, [] if everything else known, looking).missing
         if missing and everything:
             raise ObjectMissing(
                 f"the log on {self.remote} is not whole: missing {', '.join(missing[:3])}", next="git fsck", ref=into
             )
         # What is named here and not here, as in a partial clone, the remote does not send unless asked for all.
-        return self.fetch(into=into, everything=True) if missing else tip
+        return self.fetch(into=into, everything=True, meanwhile=meanwhile) if missing else tip
 
     def _known_tips(self) -> list[bytes]:
         """Return commits whose history is in gitcoord's directory: the log here, and what was last seen there."""
@@ -236,8 +242,8 @@ class Transport:
                 known.append(tip)
         return known
 
-    def _gathered(self, tip: bytes, known: list[bytes]) -> Gathered:
-        return gather(self._repository, [tip], known, config.environment())
+    def _gathered(self, tip: bytes, known: list[bytes], meanwhile: Callable[[], None] | None = None) -> Gathered:
+        return gather(self._repository, [tip], known, config.environment(), meanwhile)
 
     def _local(self, ref: str) -> bytes | None:
         """Return what a local ref holds."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from gitcoord import merge
 from gitcoord.errors import (
     BadCommit,
+    CoordError,
     IntegrityFault,
     MergeUnsigned,
     RemoteDamaged,
@@ -53,6 +54,7 @@ class Judging:
         self._local = ours.local
         self._shared = flights.shared
         self._runtime = ours.local.repository.runtime
+        self._found_good: tuple[bytes, bytes | None] | None = None
 
     # -- this clone's tip
 
@@ -98,19 +100,37 @@ class Judging:
         """The local ref that takes what is fetched before it is judged."""
         return f"{INCOMING}/{self._shared.label}"
 
+    def fetched(self) -> bytes | None:
+        """Fetch what the remote has, and return its tip.
+
+        It is judged while git looks whether all of it came. What is not found good then is judged again in its turn.
+        """
+        before = self._flights.seen
+
+        def judge(tip: bytes) -> None:
+            try:
+                sound = newest_good(self._local, tip, before)
+            except CoordError:
+                return
+            if sound.fault is None and sound.tip == tip:
+                self._found_good = tip, before
+
+        self._found_good = None
+        return self._flights.transport.fetch(into=self.incoming, meanwhile=judge)
+
     def take_in(self, found: bytes | None, began: Stamp, *, fetched: bool = False) -> None:
         """Judge the tip that the remote has, and let it be what was seen; damage is put right, or raised.
 
         Who was slower than another clone in putting it right looks again.
         """
         if found is not None and not fetched and found != self._flights.seen and not self._is_here(found):
-            found = self._flights.transport.fetch(into=self.incoming)
+            found = self.fetched()
         for _ in range(_REPEATS):
             try:
                 self._judge(found, began)
             except MovedError:
                 began = self._local.clock.stamp()
-                found = self._flights.transport.fetch(into=self.incoming)
+                found = self.fetched()
             else:
                 return
         message = f"the log on {self._shared.remote} is damaged, and moved each time it was put right"
@@ -156,6 +176,8 @@ class Judging:
             RemoteDamaged: it cannot be, and is not to be put right.
             UnsupportedFormat: a later version of gitcoord wrote it.
         """
+        if self._found_good == (found, before):
+            return found
         try:
             sound = newest_good(self._local, found, before)
         except UnsupportedFormat as later:

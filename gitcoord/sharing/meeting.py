@@ -146,7 +146,7 @@ class Meeting:
         """Take in what somebody else pushed: like `meet`, without a look before the fetch."""
         began = self.local.clock.stamp()
         try:
-            self._judging.take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
+            self._judging.take_in(self._judging.fetched(), began, fetched=True)
         except RemoteUnreachable as error:
             raise self.flights.failed(error, began) from None
         self.join()
@@ -257,7 +257,7 @@ class Meeting:
         if self.push(head, seen):
             return True
         began = self.local.clock.stamp()
-        self._judging.take_in(self.transport.fetch(into=self.incoming), began, fetched=True)
+        self._judging.take_in(self._judging.fetched(), began, fetched=True)
         return False
 
     def _give_up(self, tip: bytes, seen: bytes, why: MergeUnsigned) -> None:

@@ -8,7 +8,7 @@ from. So whoever takes over commits that gitcoord did not write itself gathers t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gitcoord.errors import StorageFault
@@ -35,7 +35,13 @@ class Gathered(NamedTuple):
     missing: tuple[str, ...]
 
 
-def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env: Mapping[str, str]) -> Gathered:
+def gather(
+    repo: Repository,
+    tips: Sequence[bytes],
+    known: Sequence[bytes],
+    env: Mapping[str, str],
+    meanwhile: Callable[[], None] | None = None,
+) -> Gathered:
     """Copy into gitcoord's directory what some commits reach and what is only elsewhere; takes nothing away.
 
     Copies nothing where something is missing: so a commit that is here has its history here. A shallow clone's boundary
@@ -46,13 +52,15 @@ def gather(repo: Repository, tips: Sequence[bytes], known: Sequence[bytes], env:
         tips: commits.
         known: commits whose history is there already, and need not be looked at.
         env: the environment that git gets.
+        meanwhile: done while git looks whether all is here; what it raises is raised when git has looked.
 
     Raises:
         StorageFault: git or the file system refused; what was copied stays.
     """
     wanted = "".join([*(f"{tip.hex()}\n" for tip in tips), *(f"^{tip.hex()}\n" for tip in known)]).encode()
     # Mostly all is here: git says so at once where it is shown nothing else.
-    if _git(repo, env, "rev-list", "--objects", "--quiet", "--stdin", given=wanted, stores=())[0] == 0:
+    words = ("rev-list", "--objects", "--quiet", "--stdin")
+    if _git(repo, env, *words, given=wanted, stores=(), meanwhile=meanwhile)[0] == 0:
         return Gathered(0, ())
     status, listing, _ = _git(
         repo,
@@ -199,10 +207,12 @@ def _git(
     stores: Sequence[str],
     directory: str = "",
     cut: bool = False,
+    meanwhile: Callable[[], None] | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Run git with one object directory to write to, gitcoord's unless another is named, and others beside it.
 
-    A shallow clone counts as whole unless `cut`, which leaves its boundary where it is.
+    A shallow clone counts as whole unless `cut`, which leaves its boundary where it is. With `meanwhile`, what is given
+    and what is said have to be little.
     """
     import subprocess
 
@@ -216,9 +226,18 @@ def _git(
         own["GIT_SHALLOW_FILE"] = ""
     command = ["git", f"--git-dir={repo.common_dir}", "-c", "core.fsync=objects", *words]
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words, paths and object names
-            command, input=given, capture_output=True, env=own, timeout=_TIMEOUT_S, check=False
-        )
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=own) as running:  # noqa: S603 - fixed words, paths and object names
+            try:
+                if meanwhile is not None and running.stdin is not None:
+                    running.stdin.write(given)
+                    running.stdin.close()
+                    running.stdin, given = None, b""
+                    meanwhile()
+                out, said = running.communicate(given or None, timeout=_TIMEOUT_S)
+            except BaseException:
+                running.kill()
+                raise
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StorageFault(f"git {words[0]} did not run: {error}", next="gitcoord doctor") from error
-    return done.returncode, done.stdout, done.stderr
+    return running.returncode, out, said
