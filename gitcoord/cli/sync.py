@@ -45,16 +45,19 @@ def _run(args: argparse.Namespace) -> int:
 
 def _sync(args: argparse.Namespace, desk: Desk) -> Answer:
     sharing: Answer | None = None
+    notices: list[str] = []
     if args.remote:
         from gitcoord import service
 
         made = service.initialise(acting.start_of(args), remote=args.remote, branch=args.branch, adopt=args.adopt)
-        sharing = made["sharing"]
+        sharing, notices = made["sharing"], made.get("notices", [])
     elif args.branch:
         raise BadRequest("--branch says how to share with a remote", next="add --remote NAME")
     answer = desk.sync(adopt=args.adopt and not args.remote)
     if sharing and "error" not in answer:
-        answer = {**answer, "sharing": sharing, "warnings": [sharing["warning"]]}
+        refused = [*sharing.pop("refused", []), *answer["refused"]]
+        answer = {**answer, "refused": refused, "sharing": sharing, "warnings": [sharing["warning"]]}
+        answer["notices"] = [*notices, *answer.get("notices", [])]
     return answer
 
 

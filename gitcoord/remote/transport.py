@@ -133,7 +133,10 @@ class Transport:
         if found is None:
             if not is_address(self.remote):
                 raise NoSuchRemote(
-                    f"no such remote: {self.remote!r}", next=f"git remote add {self.remote} URL", remote=self.remote
+                    f"no such remote: {self.remote!r}",
+                    next=f"git remote add {self.remote} URL; if it has another name now (git remote -v lists them): "
+                    "gitcoord sync --remote NAME",
+                    remote=self.remote,
                 )
             found = remote_at(entries, self.remote)
         with self._guard:

@@ -128,20 +128,26 @@ def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
         adopt: take this clone's log over into one that began apart from it.
 
     Returns:
-        `remote`, `url`, `ref`, `published` (the log was new there), `warning`.
+        `remote`, `url`, `ref`, `published` (the log was new there), `warning`; where it was to adopt, `refused` (what
+        of this clone's log does not hold in the other) and `notices`.
 
     Raises:
         RemoteFault: it was not reached, or does not take the ref.
+        IntegrityFault: the log there is not good.
         UnrelatedLogs: another log is there, and it was not said to adopt.
     """
-    if access.shared not in (None, shared):
-        write_contact(access.runtime, Contact())  # what was seen of another remote says nothing of this one
     meeting = _meeting(access, shared)
     meeting.transport.check_usable()
+    if access.shared not in (None, shared) and not _is_renamed(access, shared, meeting.transport.url()):
+        write_contact(access.runtime, Contact())  # what was seen of another remote says nothing of this one
     sharer = Sharer(access.coordinator, meeting)
     found = meeting.transport.look()
+    before, adopted = access.log.tip(), dict[str, Any]()
     if found is not None and adopt:
-        sharer.adopt()
+        from gitcoord.service.setup import trust_first
+
+        notices = trust_first(access, sharer.adopt())
+        adopted = {"refused": _refused(access, before, adopted=True), **({"notices": notices} if notices else {})}
     try:
         sharer.meet()
     except RemoteRejected as error:
@@ -149,7 +155,13 @@ def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
     write_shared(access.runtime, shared)
     if "confirms" not in access.state().policy:
         access.submit(lambda state, now: _named(access, shared, meeting.transport.url(), state, now))
-    return {**described(access, shared), "published": found is None}
+    return {**described(access, shared), "published": found is None, **adopted}
+
+
+def _is_renamed(access: Access, shared: Shared, url: str) -> bool:
+    """Tell whether a remote is the one that confirms, as the log has it, under another name of this clone's."""
+    confirms = access.state().policy.get("confirms")
+    return confirms is not None and confirms["ref"] == shared.ref and same_place(confirms["url"], url)
 
 
 def described(access: Access, shared: Shared) -> View:
@@ -238,7 +250,9 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
         raise NotShared("this clone shares with nobody", next="gitcoord sync --remote origin")
     before, tip = read_contact(access.runtime), access.log.tip()
     if adopt:
-        sharer.adopt()
+        from gitcoord.service.setup import trust_first
+
+        notices += trust_first(access, sharer.adopt())
     try:
         sharer.meet()
     except RemoteRejected as error:
@@ -252,7 +266,7 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
     return {
         "ok": True,
         "remote_state": state,
-        "refused": _refused(access, tip),
+        "refused": _refused(access, tip, adopted=adopt),
         "events": events,
         "mirrors": _mirrored(access),
         **standing(access),
@@ -334,16 +348,24 @@ def _growth(before: Contact, after: Contact) -> str:
     return "equal" if before.tip == after.tip else "grown"
 
 
-def _refused(access: Access, since: bytes) -> list[dict[str, Any]]:
-    """Return what the merges that lie between two tips refused, the newest first."""
+def _refused(access: Access, since: bytes, *, adopted: bool = False) -> list[dict[str, Any]]:
+    """Return what the merges that lie between two tips refused, the newest first.
+
+    Args:
+        access: the repository.
+        since: the tip before.
+        adopted: its log may have been taken over into another; what that one's own merges refused is no news then.
+    """
     log = access.log
+    ours, theirs = (log.state_at(oid).header["repository"] for oid in (since, log.tip()))
+    taken_over = ours if adopted and ours != theirs else None
     apart = merge.sides(log, since, log.tip())
     found: list[dict[str, Any]] = []
     for oid in reversed(merge.first_parents(log, log.tip(), apart.theirs)):
         if len(log.commit(oid).parents) < _MERGES_PARENTS:
             continue
         operations = merge.operations_of(log, oid)
-        if merge.is_merge(operations):
+        if merge.is_merge(operations) and taken_over in (None, operations[0]["adopts"]):
             found += [{**one, "claims": [c["path"] for c in one["claims"]]} for one in operations[0]["refused"]]
     return found[:_REFUSED_SHOWN]
 

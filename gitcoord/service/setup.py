@@ -96,6 +96,7 @@ def initialise(
     if created and signer is not None:
         notices.extend(_remember(access, signer, signing))
     sharing = _share(access, remote, branch=branch, adopt=adopt) if remote is not None else joined
+    notices += [] if sharing is None else sharing.pop("notices", [])
     answer: dict[str, Any] = {
         "root": signer.fingerprint if created and signer is not None else None,
         "ok": True,
@@ -164,9 +165,7 @@ def _look_around(access: Access, named: str | None, warnings: list[str], notices
             return None
         if fresh:
             root = remotes.join(access, found)
-            if root is not None and config.read_git_config(access.repository.git_dir).root is None:
-                config.set_git_config(access.repository.git_dir, ROOT_KEY, root)
-                notices.append(f"first use: the root of this log is {root}; this clone trusts no other ({ROOT_KEY})")
+            notices += trust_first(access, root)
             return {**remotes.described(access, found), "published": False}
         return remotes.turn_on(access, found)
     except UnrelatedLogs as error:
@@ -178,6 +177,15 @@ def _look_around(access: Access, named: str | None, warnings: list[str], notices
             f"{error.message}. If the team has a log there already: gitcoord sync --remote {remote} --adopt"
         )
     return None
+
+
+def trust_first(access: Access, root: str | None) -> list[str]:
+    """Let the root of the first log that this clone takes over be the only one that it trusts; return what to say."""
+    git_dir = access.repository.git_dir
+    if root is None or config.read_git_config(git_dir).root is not None:
+        return []
+    config.set_git_config(git_dir, ROOT_KEY, root)
+    return [f"first use: the root of this log is {root}; this clone trusts no other ({ROOT_KEY})"]
 
 
 def _signer(access: Access, git: config.GitSettings, signing: Signing) -> Signer | None:

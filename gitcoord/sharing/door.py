@@ -54,7 +54,8 @@ def newest_good(log: Coordinator, found: bytes, before: bytes | None) -> Arrived
     signed = any(principals.is_signed_log(log.state_at(oid).policy) for oid in (base, sound.tip) if oid is not None)
     from gitcoord.verify.chain import verify_arriving
 
-    pinned = _pinned(log) if signed else None
+    # A clone that trusts one root takes no log over that begins without any.
+    pinned = _pinned(log) if signed or base is None else None
     verdict = verify_arriving(log, base, sound.tip, pinned, replayed=None if signed else REPLAYED_AT_MOST)
     if verdict.fault is None:
         return Arrived(sound.tip, sound.fault, verdict.root)

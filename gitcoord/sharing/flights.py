@@ -13,7 +13,7 @@ Nothing that is in an open push is answered with anything but "unknown" until th
 from __future__ import annotations
 
 from gitcoord.coordinator import Coordinator
-from gitcoord.errors import RemoteFault, RemoteRejected, RemoteUnknown, RemoteUnreachable
+from gitcoord.errors import NoSuchRemote, RemoteFault, RemoteRejected, RemoteUnknown, RemoteUnreachable
 from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import shared as notes
@@ -24,7 +24,7 @@ from gitcoord.store.siderefs import PENDING, SEEN, drop_side_ref, write_side_ref
 from gitcoord.values import Any, NamedTuple
 
 _REPEATS = 5
-_UNREACHABLE = "try again, or go on without it: --offline makes it provisional"
+_WITHOUT = "go on without it: --offline makes it provisional"
 _UNKNOWN = "gitcoord sync finds out; until then it may be in effect, or not"
 
 
@@ -77,7 +77,9 @@ class Flights:
 
     def failed(self, error: RemoteFault, began: Stamp) -> RemoteFault:
         """Note that a try failed, for those who wait behind it, and return the error with the way out."""
-        way_out = _UNREACHABLE if isinstance(error, RemoteUnreachable) else None
+        way_out = None
+        if isinstance(error, RemoteUnreachable):
+            way_out = _WITHOUT if isinstance(error, NoSuchRemote) else f"try again, or {_WITHOUT}"
         way_out = _UNKNOWN if isinstance(error, RemoteUnknown) else way_out
         said = type(error)(error.message, next="; ".join(filter(None, (way_out, error.next))), **error.facts)
         failed = {**notes.moment(began), **said.to_dict()}

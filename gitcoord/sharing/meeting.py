@@ -25,13 +25,13 @@ from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Shared
+from gitcoord.sharing.door import newest_good
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import has_first_parent, is_behind
 from gitcoord.sharing.judging import REFLOG_READ_AGAIN, REPAIR, Judging
 from gitcoord.sharing.ours import Ours
-from gitcoord.sharing.sound import newest_sound
 from gitcoord.sharing.waiting import Waiting, unpublished, word_of
-from gitcoord.sharing.words import quarantined
+from gitcoord.sharing.words import not_adopted, quarantined
 from gitcoord.store.siderefs import KEPT
 
 _ROUNDS = 50
@@ -151,31 +151,38 @@ class Meeting:
             raise self.flights.failed(error, began) from None
         self.join()
 
-    def adopt(self) -> None:
+    def adopt(self) -> str | None:
         """Take this clone's log over into the remote's, which began apart from it; then this clone has the remote's.
+
+        The remote's comes through the same door as that which a clone without a log joins.
+
+        Returns:
+            the fingerprint of its root, where it has one.
 
         Raises:
             RemoteFault: the remote was not reached, or an answer was lost.
+            IntegrityFault: what is there is not good, or has another root than the one that this clone trusts.
         """
         began = self.local.clock.stamp()
         for _ in range(_ROUNDS):
             found = self.transport.fetch(into=self.incoming)
             if found is None:
-                return
+                return None
             tip = self.local.tip()
             ours, theirs = (self.local.state_at(oid).header["repository"] for oid in (tip, found))
             if ours == theirs:
-                return
-            fault = newest_sound(self.local, found).fault
-            if fault is not None:
-                raise fault
+                return None
+            arrived = newest_good(self.local, found, None)
+            if arrived.fault is not None:
+                raise not_adopted(self.shared, found, arrived.fault)
             self._ours.keep(tip, found)
             made = merge.merged(self.local, found, tip, adopts=ours)
             head = found if made is None else self._ours.written(made)
             if head == found or self.push(head, found):
                 self.flights.saw(head, began, self._ours.event("adopted", tip, found, f"taken over as {head.hex()}"))
                 self._ours.move(tip, head, f"adopted into the log of {self.shared.remote}")
-                return
+                return arrived.root
+        return None
 
     # -- bringing together
 

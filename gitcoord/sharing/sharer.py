@@ -428,13 +428,17 @@ class Sharer(Coordinator):
             self.meeting.meet()
             self.meeting.publish()
 
-    def adopt(self) -> None:
+    def adopt(self) -> str | None:
         """Take this clone's log over into the remote's, where the two began apart.
+
+        Returns:
+            the fingerprint of the remote's log's root, where it has one.
 
         Raises:
             CoordError: as `meet` has it.
         """
         with self._publish_turn as ordered:
             self._check_turn(self.clock.stamp(), ordered=ordered)
-            self.meeting.adopt()
+            root = self.meeting.adopt()
             self.meeting.meet()
+            return root

@@ -73,6 +73,15 @@ def no_log(shared: Shared, found: bytes, fault: IntegrityFault) -> IntegrityFaul
     )
 
 
+def not_adopted(shared: Shared, found: bytes, fault: IntegrityFault) -> IntegrityFault:
+    """Return the refusal to take a log over into one that is not good, or not of the trusted root."""
+    way_out = fault.next
+    if fault.facts.get("rule") == "root":
+        way_out = f"if its root is to be trusted here: gitcoord init --remote {shared.remote} --adopt --trust KEY"
+    message = f"the log on {shared.remote} is not one to take this clone's over into: {fault.message}"
+    return type(fault)(message, next=way_out, **{"commit": found.hex(), **fault.facts})
+
+
 def damaged(shared: Shared, name: str, before: bytes, found: bytes | None) -> RemoteDamaged:
     """Return the refusal to go on with a log that is not what it was, where it is not to be put right."""
     return RemoteDamaged(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitcoord.runtime.shared import Shared, write_shared
 from gitcoord.service import initialise
 from support.program import Done, run, start
 from support.repo import LOG_REF, git
@@ -99,6 +100,39 @@ def test_two_logs_are_joined_only_when_asked(team: Team) -> None:
     assert (team.tip(), tip(where)) == before
     done(run(where, "sync", "--remote", "origin", "--adopt"))
     assert {lock["path"] for lock in done(run(where, "locks", "--json")).json["locks"]} == {"x", "y"}
+
+
+@pytest.mark.parametrize("how", ["sync --remote", "sync", "init --remote"])
+def test_what_did_not_hold_in_the_other_log_is_listed(team: Team, how: str) -> None:
+    granted(desk(team.sharing("one"), "ada@one").lock_files(["x"]))
+    where = team.clone("two")
+    done(run(where, "init", "--local"))
+    done(run(where, "lock", "x"))
+    if how == "sync":
+        done(run(where, "sync", "--remote", "origin"), INTEGRITY)
+        write_shared(f"{where}/.git/gitcoord", Shared("origin", LOG_REF))
+    words = [*how.split(), *(["origin"] if "remote" in how else []), "--adopt", "--json"]
+    answer = done(run(where, *words)).json
+    refused = answer["sharing"]["refused"] if how.startswith("init") else answer["refused"]
+    assert [(one["type"], one["claims"]) for one in refused] == [("lock.acquire", ["x"])]
+
+
+def test_a_remote_that_was_renamed_or_removed_is_named_with_the_way_out(team: Team) -> None:
+    where = team.sharing("one")
+    done(run(where, "lock", "x"))
+    before = team.tip()
+    git(where, "remote", "rename", "origin", "upstream")
+    for words in (("sync",), ("lock", "y")):
+        said = done(run(where, *words), NOT_CONFIRMED)
+        assert "no such remote: 'origin'" in said.err
+        assert "gitcoord sync --remote NAME" in said.err
+        assert "try again" not in said.err
+    team.set_hub(git(team.hub, "rev-parse", f"{before}^"))
+    said = done(run(where, "sync", "--remote", "upstream"))
+    assert team.tip() != git(team.hub, "rev-parse", f"{before}^"), "what was seen under the old name is not forgotten"
+    assert done(run(where, "lock", "y", "--json")).json["state"] == "confirmed"
+    git(where, "remote", "remove", "upstream")
+    assert "gitcoord sync --remote NAME" in done(run(where, "sync"), NOT_CONFIRMED).err
 
 
 @pytest.mark.parametrize(
