@@ -16,9 +16,10 @@ import shutil
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
-from subprocess import Popen
+from subprocess import Popen, TimeoutExpired
 
 import gnupg  # pyright: ignore[reportMissingTypeStubs] - it has none
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _LENGTH = 40
 _HEX = frozenset("0123456789ABCDEF")
 _QUIET = ["--no-auto-key-retrieve", "--no-auto-check-trustdb", "--trust-model", "always"]
+_STATUS = "[GNUPG:] "
+_WRITER_S = 1.0  # it writes to a program that has ended: it is as good as done
 _logger = logging.getLogger("gnupg")
 
 
@@ -53,7 +56,6 @@ class _Program(_Base):
     ) -> None:
         self._limit_s = limit_s
         self.timed_out = False
-        self._timers: dict[int, threading.Timer] = {}
         try:
             super().__init__(gpgbinary=binary, gnupghome=home, options=options)
         except (OSError, ValueError) as error:
@@ -62,26 +64,28 @@ class _Program(_Base):
         self.encoding = "utf-8"
         _logger.setLevel(logging.CRITICAL)  # what it says is in the results
 
-    def _open_subprocess(self, args: Any, passphrase: Any = False) -> Popen[bytes]:
-        process: Popen[bytes] = super()._open_subprocess(args, passphrase)
-
-        def stop() -> None:
+    def _collect_output(self, process: Popen[bytes], result: Any, writer: Any = None, stdin: Any = None) -> int:
+        """Read all that GnuPG says, in this thread; the library starts two for it, which is slow."""
+        process.stdin = None  # the library's own thread writes to it and closes it
+        try:
+            data, said = process.communicate(timeout=self._limit_s)
+        except TimeoutExpired:
             self.timed_out = True
             process.kill()
-
-        timer = threading.Timer(self._limit_s, stop)
-        timer.daemon = True
-        timer.start()
-        self._timers[process.pid] = timer
-        return process
-
-    def _collect_output(self, process: Popen[bytes], *rest: Any, **named: Any) -> Any:
-        try:
-            return super()._collect_output(process, *rest, **named)
-        finally:
-            timer = self._timers.pop(process.pid, None)
-            if timer is not None:
-                timer.cancel()
+            data, said = process.communicate()
+        if writer is not None:
+            writer.join(_WRITER_S)
+        if stdin is not None:
+            with suppress(OSError):
+                stdin.close()
+        result.data, result.stderr, result.returncode = data, said.decode(errors="replace"), process.returncode
+        # Only at what ends a line of GnuPG's: whoever made a key chose the names in it, which may hold what ends a line
+        # elsewhere (U+2028, U+0085), and GnuPG repeats them here.
+        for line in result.stderr.split("\n"):
+            if line.startswith(_STATUS):
+                keyword, _, value = line.removeprefix(_STATUS).rstrip().partition(" ")
+                result.handle_status(keyword, value)
+        return process.returncode
 
 
 @lru_cache(maxsize=8)
@@ -136,12 +140,19 @@ class GpgKey:
         """
         program = _signing_program(self._home, self._binary)
         program.timed_out = False
-        made = program.sign_file(BytesIO(payload), keyid=self.fingerprint, detach=True)
+        # Not as the library's `keyid`: that is GnuPG's `--default-key`, for which it looks through all that it has.
+        made = program.sign_file(BytesIO(payload), detach=True, extra_args=["--local-user", self.fingerprint])
         if program.timed_out or not made.data:
             late = f"did not answer within {TIME_LIMIT_S:g} s" if program.timed_out else str(made.status or "refused")
             raise NoKey(
                 f"GnuPG did not sign with {self.fingerprint}: {late}",
                 next=f"unlock it in a terminal: echo | gpg -u {self.fingerprint} --clearsign",
+                signer=self.fingerprint,
+            )
+        if made.stderr.count(f"{_STATUS}SIG_CREATED ") != 1:
+            raise NoKey(
+                f"GnuPG signed with more than {self.fingerprint}, and exactly one signature counts here",
+                next="see local-user in gpg.conf: gpgconf --list-options gpg",
                 signer=self.fingerprint,
             )
         return bytes(made.data)

@@ -12,7 +12,7 @@ import pytest
 
 from gitcoord import envelope
 from gitcoord.errors import NoKey
-from gitcoord.signing import sshagent, sshsig
+from gitcoord.signing import gpg, sshagent, sshsig
 from gitcoord.signing.sshkeys import parse_public
 from support.forge import make_key
 from support.program import program_env, run
@@ -69,6 +69,36 @@ def test_git_accepts_our_gpg_signatures(tmp_path: Path, gnupg: str) -> None:
     # The keys lie on the log: nobody's keyring is asked.
     checked = run(repo, "verify", "--json")
     assert (checked.code, checked.json["signed"]) == (0, {"Ada Test": 3})
+
+
+def test_a_second_key_in_the_users_settings_is_a_refusal(tmp_path: Path, gnupg: str) -> None:
+    second = ["gpg", "--homedir", gnupg, "-q", "--batch", "--passphrase", "", "--quick-gen-key", "two@example.invalid"]
+    subprocess.run([*second, "ed25519", "sign", "0"], check=True, capture_output=True)
+    key = gpg.GpgKey("ada@example.invalid", gnupg)
+    assert gpg.verify_many(str(tmp_path), [(b"x", key.sign(b"x"), key.public)]) == [key.fingerprint]
+    with open(f"{gnupg}/gpg.conf", "w", encoding="utf-8") as settings:
+        settings.write("local-user two@example.invalid\n")
+    with pytest.raises(NoKey, match="exactly one"):
+        key.sign(b"x")
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_a_name_in_a_key_is_never_taken_for_what_gnupg_says(tmp_path: Path, gnupg: str, end: str) -> None:
+    """GnuPG repeats the name in a key whose signature is bad: one that reads like an answer would forge any key."""
+    root = gpg.GpgKey("ada@example.invalid", gnupg)
+    said = [
+        "SIG_ID made-up 2026-01-01 1",
+        f"EXPKEYSIG {root.fingerprint[-16:]} Ada Test",
+        f"VALIDSIG {root.fingerprint} 2026-01-01 1 0 4 0 22 8 00 {root.fingerprint}",
+    ]
+    name = end.join(["Mallory", *(f"[GNUPG:] {line}" for line in said), " <mallory@example.invalid>"])
+    make = ["gpg", "--homedir", gnupg, "-q", "--batch", "--passphrase", "", "--quick-gen-key", name, "ed25519", "sign"]
+    subprocess.run([*make, "0"], check=True, capture_output=True)
+    mallory = gpg.GpgKey("mallory@example.invalid", gnupg)
+    signature = mallory.sign(b"one")
+    keys = root.public + mallory.public
+    assert gpg.verify_many(str(tmp_path), [(b"one", signature, keys)]) == [mallory.fingerprint]
+    assert gpg.verify_many(str(tmp_path), [(b"two", signature, keys)]) == [None]
 
 
 def test_ours_accept_what_git_signs(tmp_path: Path) -> None:
