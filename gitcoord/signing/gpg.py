@@ -34,7 +34,7 @@ _LENGTH = 40
 _HEX = frozenset("0123456789ABCDEF")
 _QUIET = ["--no-auto-key-retrieve", "--no-auto-check-trustdb", "--trust-model", "always"]
 _STATUS = "[GNUPG:] "
-_WRITER_S = 1.0  # it writes to a program that has ended: it is as good as done
+_ENDING_S = 1.0  # for what is as good as done: the program has ended
 _logger = logging.getLogger("gnupg")
 
 
@@ -72,12 +72,17 @@ class _Program(_Base):
         except TimeoutExpired:
             self.timed_out = True
             process.kill()
-            data, said = process.communicate()
+            process.wait()
+            data, said = b"", b""
+            # Where the user's GnuPG is a script, what that started may live on and keep the pipes open.
+            with suppress(TimeoutExpired):
+                data, said = process.communicate(timeout=_ENDING_S)
         if writer is not None:
-            writer.join(_WRITER_S)
-        if stdin is not None:
-            with suppress(OSError):
-                stdin.close()
+            writer.join(_ENDING_S)
+        for pipe in (stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
         result.data, result.stderr, result.returncode = data, said.decode(errors="replace"), process.returncode
         # Only at what ends a line of GnuPG's: whoever made a key chose the names in it, which may hold what ends a line
         # elsewhere (U+2028, U+0085), and GnuPG repeats them here.

@@ -82,6 +82,21 @@ def test_a_second_key_in_the_users_settings_is_a_refusal(tmp_path: Path, gnupg: 
         key.sign(b"x")
 
 
+def test_a_program_whose_child_lives_on_is_a_refusal_within_the_limit(
+    tmp_path: Path, gnupg: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never, script = str(tmp_path / "never"), str(tmp_path / "my-gpg")
+    os.mkfifo(never)
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f'#!/bin/sh\ncase "$*" in *detach*) cat {never};; *) exec gpg "$@";; esac\n')
+    os.chmod(script, 0o700)
+    monkeypatch.setattr(gpg, "TIME_LIMIT_S", 0.5)
+    key = gpg.GpgKey("ada@example.invalid", gnupg, script)
+    with pytest.raises(NoKey, match="did not answer"):
+        key.sign(b"x")
+    os.close(os.open(never, os.O_WRONLY))  # it waited for this all the time, and ends
+
+
 @pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
 def test_a_name_in_a_key_is_never_taken_for_what_gnupg_says(tmp_path: Path, gnupg: str, end: str) -> None:
     """GnuPG repeats the name in a key whose signature is bad: one that reads like an answer would forge any key."""
