@@ -81,9 +81,15 @@ class Callers:
     # -- operations
 
     def operation(self, kind: str, actor: Actor, now: Stamp, **fields: Any) -> Operation:
-        """Return a fresh operation of an actor."""
-        from gitcoord.runtime.machine import new_id
+        """Return a fresh operation of an actor.
 
+        Raises:
+            CredentialFound: what it says looks like one.
+        """
+        from gitcoord.runtime.machine import new_id
+        from gitcoord.service import credentials
+
+        credentials.check_words(kind, fields)
         return {
             "id": new_id(now.at_ms),
             "type": kind,
@@ -141,13 +147,16 @@ class Callers:
         Raises:
             SessionTaken: the wished id is in use, and not to be taken over (yet).
             InvalidName: the wished id cannot be one.
+            CredentialFound: what it says looks like one.
         """
         from gitcoord.runtime.machine import machine_name
+        from gitcoord.service import credentials
 
         self.settle(state)
         wished = self.wished if session is None else session
         name = self._lowest_free(state, now) if wished is None else wished
         names.check_session_id(name)
+        credentials.check_words("session.start", {"session": name, "agent": _clipped(self.hint), "intent": intent})
         limits = state.policy["limits"]
         return {
             "id": sign_on.id,

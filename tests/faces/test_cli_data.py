@@ -22,6 +22,25 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> str:
     return where
 
 
+def test_a_credential_in_what_goes_along_is_a_refusal_and_nothing_is_written(repo: str) -> None:
+    secret = "ghp_" + "Ab3" * 12
+    before = log_length(repo)
+    for command in (
+        ("lock", "a.py", "-m", f"log in with {secret}"),
+        ("lock", secret, "--resource"),
+        ("data", "set", f"issue:{secret}", "key", "1"),
+        ("data", "set", "issue:1", secret, "1"),
+        ("session", "start", "--intent", f"try {secret}"),
+        ("lock", "a.py", "--session", secret),
+    ):
+        done = run(repo, *command, "--json")
+        assert (done.code, done.json["error"]["code"]) == (1, "credential_found"), command
+        assert secret not in done.out + done.err
+        assert "say it without" in done.json["error"]["next"]
+    assert log_length(repo) == before
+    assert run(repo, "lock", f"{secret}.txt", "-m", "its name is what it is").code == 0
+
+
 @pytest.mark.parametrize(
     "value",
     [
