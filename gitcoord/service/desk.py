@@ -162,7 +162,8 @@ class Desk(IntegrityVerbs):
         def verb(notices: list[str]) -> View:
             if all == bool(files):
                 raise BadRequest(
-                    "name what to unlock, or say all", next="gitcoord unlock PATH... or gitcoord unlock --all"
+                    "name what to unlock, or say all",
+                    next="gitcoord unlock PATH... or gitcoord unlock --all",
                 )
             named = None if all else files
             return unlocking.unlock(self, named, resource=resource, session=session, notices=notices)
@@ -258,10 +259,10 @@ class Desk(IntegrityVerbs):
         )
 
     def delete_scope(self, scope: str, session: str | None = None) -> View:
-        """Delete all keys of exactly this scope; `deleted` counts them."""
+        """Delete all keys of exactly this scope; `deleted` counts them, and is not there in a refusal."""
         from gitcoord.service import data
 
-        return self._answered("deleted", session, lambda notices: data.delete_scope(self, scope, session, notices))
+        return self._answered("ok", session, lambda notices: data.delete_scope(self, scope, session, notices))
 
     def list_keys(self, scope: str) -> View:
         """List the keys of exactly this scope, sorted."""
