@@ -101,22 +101,25 @@ def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], 
 
     Raises:
         NotInitialised: the log is not here; a pipeline has to fetch it.
-        GitFailed: git does not know one of the two.
-        BadRequest: the history between the two is cut off here.
+        BadRequest: git does not know one of the two, or the history between the two is cut off here.
     """
     access = open_access(start)
     access.log.tip()
     env = config.without_repository(config.environment())
     where = access.repository.worktree or access.repository.git_dir
-    oids = [
-        gitrun.output(["-C", where, "rev-parse", "--verify", f"{name}^{{commit}}"], env=env).decode().strip()
-        for name in (base, head)
-    ]
+    oids = [_commit_at(where, name, env) for name in (base, head)]
     env["GIT_DIR"] = access.repository.git_dir
     found = pushed.commits([oids[1]], [oids[0]], env)
     _check_whole(access, found)
     settings = settle({}, repository_config(access.repository), Settings())
     return found, judge(access, settings, found, env)
+
+
+def _commit_at(where: str, name: str, env: dict[str, str]) -> str:
+    code, found = gitrun.Running(["-C", where, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], env).end()
+    if code:
+        raise BadRequest(f"{name!r} names no commit here", next="fetch it first, or name one that git rev-parse knows")
+    return found.decode().strip()
 
 
 def _check_whole(access: Access, found: list[pushed.Pushed]) -> None:

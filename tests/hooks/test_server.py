@@ -271,7 +271,9 @@ def test_a_pipeline_says_the_same(site: Site) -> None:
     assert "b%25" in done.out
     assert run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--warn").code == 0
     assert run(site.alice, "ci", "--base", "origin/main", "--head", "origin/main").code == 0
-    assert run(site.alice, "ci", "--base", "nonsense", "--head", "HEAD").code == 5
+    unknown = run(site.alice, "ci", "--base", "nonsense", "--head", "HEAD")
+    assert unknown.code == 2
+    assert unknown.err.startswith("gitcoord: 'nonsense' names no commit here")
     plain = make_repo(f"{site.alice}/../plain")
     assert run(plain, "ci", "--base", "HEAD", "--head", "HEAD").code == 5
 
