@@ -66,5 +66,7 @@ def _read(path: str) -> Any:
         return parse_value(raw.decode())
     except FileNotFoundError as error:
         raise NotFound(f"there is no file {path}", next="gitcoord policy show > FILE") from error
+    except InvalidValue as error:
+        raise InvalidValue(f"{path} is {error.message}", next="gitcoord policy show > FILE, and change that") from error
     except UnicodeDecodeError as error:
         raise InvalidValue(f"{path} is not UTF-8", next="gitcoord policy show") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gitcoord.errors import CoordError, SessionEnded
+from gitcoord.errors import CoordError, NotInitialised, SessionEnded
 from gitcoord.service import news, quarantine
 from gitcoord.service.views import View
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
@@ -60,6 +60,8 @@ class Answering:
                 self.callers.ended(error)
             said = {name: fact for name, fact in error.facts.items() if name != "held"}
             answer = {verdict or "ok": False, "error": error.to_dict(), **said}
+            if isinstance(error, NotInitialised):
+                answer = {"ok": False, **answer}  # as where there is no repository, and no desk to ask
             self.collect_news(notices, session)
         news.settle(lambda: notices.extend(self._words(session)), notices)
         kept_out = quarantine.notice(self.access.runtime)

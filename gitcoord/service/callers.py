@@ -357,7 +357,7 @@ class Callers:
         if sign_on is None or (self.own is not None and session is not None):
             raise UnknownSession(
                 f"session {session} is not signed on" if session else "you have not signed on",
-                next="gitcoord session list",
+                next="gitcoord session list shows who is here; to sign on: gitcoord session start ID, over MCP sign_on",
             )
         start = self.start_operation(state, now, sign_on, session=session, intent="", takeover=False)
         return Actor(start["session"], sign_on.id, start["author"], [start])

@@ -162,7 +162,7 @@ class Desk(IntegrityVerbs):
         def verb(notices: list[str]) -> View:
             if all == bool(files):
                 raise BadRequest(
-                    "name what to unlock, or say all",
+                    "name what to unlock, or say all; one of the two",
                     next="gitcoord unlock PATH... or gitcoord unlock --all",
                 )
             named = None if all else files

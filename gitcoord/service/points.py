@@ -20,7 +20,8 @@ def find(log: Log, text: str, now_ms: int) -> Commit:
     Args:
         log: what is searched.
         text: a revision (`1042`), a commit (at least seven hex digits), a time (RFC 3339, a date, or `2h` for two hours
-            ago), or `tip`. Of a time it is the newest commit that was not made after it, by its own date.
+            ago), `tip` or its ref's name, and with `~3` behind it the third before it. Of a time it is the newest
+            commit that was not made after it, by its own date.
         now_ms: what `2h` counts from.
 
     Raises:
@@ -38,8 +39,24 @@ def find(log: Log, text: str, now_ms: int) -> Commit:
         return found
     if len(text) >= _SHORTEST and _HEX.issuperset(text):
         return _first(log, here, lambda commit: commit.oid.hex().startswith(text), text)
+    name, tilde, count = text.partition("~")
+    if tilde and name in _TIP[1:] and (not count or (count.isascii() and count.isdigit() and len(count) < 19)):
+        return _back(log, here, int(count or 1), text)
     at_ms = _moment(text, now_ms)
     return _first(log, here, lambda commit: _time_of(log, commit) <= at_ms, text)
+
+
+def _back(log: Log, here: Commit, count: int, text: str) -> Commit:
+    """Return the commit so many first parents behind one, as git's `~` has it.
+
+    Raises:
+        NotFound: the log is shorter.
+    """
+    for _ in range(count):
+        if not here.parents:
+            raise NotFound(f"the log has no {text}", next="gitcoord log", point=text)
+        here = log.commit(here.parents[0])
+    return here
 
 
 def _first(log: Log, here: Commit, fits: Callable[[Commit], bool], text: str) -> Commit:
@@ -50,7 +67,8 @@ def _first(log: Log, here: Commit, fits: Callable[[Commit], bool], text: str) ->
     """
     while not fits(here):
         if not here.parents:
-            raise NotFound(f"the log has no {text}", next="gitcoord log", point=text)
+            began = log.state_at(here.oid).header["operations"][0]["clock"]["time"]
+            raise NotFound(f"the log has no {text}; it begins at {began}", next="gitcoord log", point=text)
         here = log.commit(here.parents[0])
     return here
 

@@ -146,7 +146,7 @@ def _ending(desk: Desk, state: State, now: Stamp) -> list[Operation]:
         return []
     if record["held"]:
         raise Refused(
-            f"you are signed on as {own.session} and hold {record['held']} locks",
+            f"you are signed on as {own.session} and hold {record['held']} lock{'s' * (record['held'] > 1)}",
             next="sign off first, which releases them, or go on as that session",
             session=own.session,
         )

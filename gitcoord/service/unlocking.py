@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from gitcoord.coordinator import Plan
-from gitcoord.errors import BadRequest, NotFound, NotHolder, Refused
+from gitcoord.errors import BadRequest, NotFound, NotHolder, Refused, UnknownSession
 from gitcoord.model import Lock, Operation
 from gitcoord.model_time import Stamp
 from gitcoord.paths import Claim
@@ -83,7 +84,12 @@ def release_plan(
     """
 
     def plan(state: State, now: Stamp) -> list[Operation]:
-        actor = callers.actor(state, session, now, None)
+        try:
+            actor = callers.actor(state, session, now, None)
+        except UnknownSession:
+            with suppress(NotFound):  # who holds them is worth more than that nobody is signed on
+                _check_missing(state, callers.me(state, session), [], list(claims or ()))
+            raise
         said[:] = [actor]
         record = state.session(actor.session)
         held = [] if record is None or claims is not None else list(state.locks_of(record))
@@ -93,7 +99,7 @@ def release_plan(
         for claim in claims or ():
             is_mine = state.lock(claim, actor.session) is not None or locks.claim_record(claim)["key"] in lost
             (mine if is_mine else missing).append(claim)
-        _check_missing(state, actor, mine, missing)
+        _check_missing(state, actor.session, mine, missing)
         found[:] = [Unlocking([_path(c) for c in mine], [_path(c) for c in missing])]
         if not mine:
             return []
@@ -106,23 +112,26 @@ def _path(claim: Claim) -> str:
     return locks.claim_record(claim)["path"]
 
 
-def _check_missing(state: State, actor: Actor, mine: list[Claim], missing: list[Claim]) -> None:
+def _breaking(claim: Claim) -> str:
+    flag = "--resource " if claim.kind == "resource" else ""
+    return f"gitcoord unlock --force {flag}{_path(claim)} -m REASON"
+
+
+def _check_missing(state: State, me: str | None, mine: list[Claim], missing: list[Claim]) -> None:
     for claim in missing:
-        others = [
-            k for k in state.overlapping(claim) if claim_of(k).parts == claim.parts and k["session"] != actor.session
-        ]
+        others = [k for k in state.overlapping(claim) if claim_of(k).parts == claim.parts and k["session"] != me]
         if others:
             holder = others[0]["session"]
             raise NotHolder(
-                f"{_path(claim)} is locked by {holder} since {others[0]['locked_at']}, not by {actor.session}",
-                next=f"ask {holder} to release it; breaking it needs a reason: gitcoord unlock --force -m REASON",
+                f"{_path(claim)} is locked by {holder} since {others[0]['locked_at']}, not by {me or 'you'}",
+                next=f"ask {holder} to release it; breaking it needs a reason: {_breaking(claim)}",
                 conflicts=conflict_views(state, (claim,), others),
                 released=[],
                 not_held=[_path(c) for c in missing],
             )
     if missing and not mine:
-        near = [k["path"] for claim in missing for k in state.overlapping(claim) if k["session"] == actor.session]
-        hint = f"; {actor.session} holds {', '.join(near[:5])}" if near else ""
+        near = [k["path"] for claim in missing for k in state.overlapping(claim) if k["session"] == me]
+        hint = f"; {me} holds {', '.join(near[:5])}" if near else ""
         raise NotFound(
             f"{', '.join(_path(c) for c in missing[:5])}: not locked{hint}",
             next="gitcoord locks --ours",

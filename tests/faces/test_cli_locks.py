@@ -107,12 +107,24 @@ def test_unlock_of_what_another_holds_is_refused(repo: str) -> None:
     done = run(repo, "unlock", "src/app.py", "--session", "bob")
     assert (done.code, done.out) == (1, "")
     assert "ada" in done.err
-    assert "--force -m REASON" in done.err
+    assert "gitcoord unlock --force src/app.py -m REASON" in done.err
     refused = run(repo, "unlock", "src/app.py", "--session", "bob", "--json")
     assert refused.code == 1
     assert refused.json["ok"] is False
     assert refused.json["error"]["code"] == "not_holder"
     assert run(repo, "check", "src/app.py", "--session", "ada").code == 0
+
+
+def test_who_never_signed_on_is_told_who_holds_it_too(repo: str) -> None:
+    run(repo, "lock", "src/app.py", "--session", "ada")
+    refused = run(repo, "unlock", "src/app.py", "--session", "nobody-yet", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (1, "not_holder")
+    assert refused.json["conflicts"][0]["session"] == "ada"
+    assert (
+        run(repo, "unlock", "free.txt", "--session", "nobody-yet", "--json").json["error"]["code"] == "unknown_session"
+    )
+    assert "session start" in run(repo, "unlock", "--all", "--session", "nobody-yet").err
+    assert run(repo, "session", "show", "nobody-yet").code == 1
 
 
 def test_a_broken_lock_is_on_the_log_with_its_reason_and_its_holder_is_told_once(repo: str) -> None:

@@ -198,3 +198,28 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_granted(repo: str,
         assert (done.code, "@ada.json" in done.err) == (3, True)
     assert run(repo, "lock", "src/app.py", "--json").json["granted"] is False
     assert run(repo, "doctor").out != ""
+
+
+def test_a_point_of_the_log_can_be_named_as_git_names_it(repo: str) -> None:
+    run(repo, "lock", "a", "b", "--session", "ada")
+    run(repo, "unlock", "a", "--session", "ada")
+    for name in ("refs/coord~1", "refs/gitcoord/main~", "HEAD~1"):
+        held = run(repo, "locks", "--at", name, "--json").json["locks"]
+        assert [lock["path"] for lock in held] == ["a", "b"], name
+    assert run(repo, "at", "refs/coord~99").code == 1
+    assert run(repo, "at", "main~1").code == 2
+
+
+def test_a_time_before_the_log_is_told_when_it_begins(repo: str) -> None:
+    done = run(repo, "at", "9999h")
+    assert done.code == 1
+    assert "it begins at 20" in done.err
+
+
+def test_a_policy_that_is_no_json_is_named_with_its_file(repo: str, tmp_path: Path) -> None:
+    draft = tmp_path / "draft"
+    draft.write_text("{", encoding="utf-8")
+    done = run(repo, "policy", "set", str(draft))
+    assert done.code == 2
+    assert str(draft) in done.err
+    assert "--text" not in done.err

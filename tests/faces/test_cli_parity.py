@@ -103,3 +103,11 @@ def test_without_a_repository_a_refusal_has_the_same_members_in_both_faces(tmp_p
             name: value for name, value in returned.items() if name != "error"
         }, words
         assert printed.json["error"]["code"] == returned["error"]["code"] == "not_a_repository"
+
+
+def test_without_a_log_a_refusal_is_the_same_in_both_faces(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "bare-of-a-log")
+    for words, tool, arguments in SAME:
+        printed = run(repo, *words, "--json")
+        assert printed.code == 5
+        assert printed.json == tool_answer(repo, tool, arguments), words
