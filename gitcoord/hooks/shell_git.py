@@ -23,11 +23,15 @@ def git_effects(words: list[str], here: str) -> list[Effect]:
         here: the directory in which it runs.
     """
     rest = list(words)
+    unhooked = False
     while rest and rest[0].startswith("-"):
         option = rest.pop(0)
         value = rest.pop(0) if option in _VALUED and rest else ""
-        if option == "-C" and value:
-            here = os.path.normpath(os.path.join(here, value))
+        if option == "-C":
+            if not value:
+                return []  # nobody knows where
+            here = os.path.normpath(os.path.join(here, os.path.expanduser(value)))
+        unhooked = unhooked or (option == "-c" and value.lower().startswith("core.hookspath="))
     if not rest:
         return []
     verb, *arguments = rest
@@ -36,7 +40,7 @@ def git_effects(words: list[str], here: str) -> list[Effect]:
     if verb in ("rm", "mv"):
         paths = [word for word in arguments if word and not word.startswith("-")]
         return [] if "--cached" in arguments else [Effect("path", (path,), here) for path in paths]
-    if verb == "commit" and _skips_hooks(arguments):
+    if verb == "commit" and (unhooked or _skips_hooks(arguments)):
         return [Effect("commit", tuple(arguments), here)]
     return []
 

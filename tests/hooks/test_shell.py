@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gitcoord.hooks.patches import patched_files
 from gitcoord.hooks.shell import effects
@@ -70,14 +73,52 @@ PATHS: list[tuple[str, list[str]]] = [
     ("git rm --cached f", []),
     ("/usr/bin/rm f", ["f"]),
     ("! rm f", ["f"]),
+    ("echo $(rm f)", ["f"]),
+    ('echo "a `rm f`"', ["f"]),
+    ("echo x > $(echo $(rm f))", ["f"]),
+    ("eval 'rm f'", ["f"]),
+    ("eval rm f", ["f"]),
+    ("trap 'rm f' EXIT", ["f"]),
+    ("sudo -u root rm f", ["f"]),
+    ("env -u A -C sub rm f", ["sub/f"]),
+    ("nice -n 5 timeout -s KILL 9 rm f", ["f"]),
+    ("bash -xec 'rm f'", ["f"]),
+    ("bash -o pipefail -c 'rm f'", ["f"]),
+    ("echo g | xargs -n 1 rm -f f", ["f"]),
+    ("find . -name x -exec rm f {} \\; -execdir touch g +", ["f", "g"]),
+    ("(cd sub && rm f); rm g", ["sub/f", "g"]),
+    ("pushd sub && rm f; popd; rm g", ["sub/f", "g"]),
+    ("function a { rm f; }; until rm g; do :; done", ["f", "g"]),
+    ("coproc rm f", ["f"]),
+    ("rm {f,g}.py a{b{c,d},e}", ["f.py", "g.py", "abc", "ae", "abd"]),
+    ("rm '{f,g}' {f} {}", ["{f,g}", "{f}"]),
+    ("rm $'f' $\"g\"", ["f", "g"]),
+    ('rm $PWD/f "${PWD}/g"', ["./f", "./g"]),
+    ("cd sub && rm $PWD/f", ["sub/./f"]),
+    ("rm $PWDX/f", []),
+    ("sed -Ei s/a/b/ f", ["f"]),
+    ("sed -ni s/a/b/p f", ["f"]),
+    ("ruby -pi -e x f", ["f"]),
+    ("cp --target-directory=d f", ["d/f"]),
+    ("curl -so f http://x; wget -O g http://x; sort -og f", ["f", "g", "g"]),
+    ("rsync -a f g; scp f host:g; scp host:f g", ["g", "g"]),
+    ("patch f < p; shred -u g", ["f", "g"]),
+    ("[[ a > f ]] && rm g", ["g"]),
+    ("(( 1 > 0 )) && rm f; ((rm g) || (rm h))", ["f", "g", "h"]),
+    ("git -C $X rm f", []),
     # Not seen, as the README says.
     ("rm $X", []),
     ("rm `echo f`", []),
-    ("echo $(rm f)", []),
     ('python -c \'open("f", "w")\'', []),
     ("make", []),
     ("cd $X && rm f", []),
-    ("eval 'rm f'", []),
+    ("xargs rm < list", []),
+    ("find . -delete", []),
+    ("bash <<E\nrm f\nE", []),
+    ("echo 'rm f' | sh", []),
+    ("patch -p1 < f", []),
+    ("git clean -fd", []),
+    ("git apply f", []),
     # Nothing written.
     ("echo a", []),
     ("cat < f", []),
@@ -114,6 +155,8 @@ def test_plain_forms_of_writing_are_seen(command: str, paths: list[str]) -> None
         ("git commit --no-v", ["commit"]),
         ("git commit -- -n", []),
         ("git -c a=b checkout x", ["checkout"]),
+        ("git -c core.hooksPath=/dev/null commit -m x", ["commit"]),
+        ("git -C $X commit -n", []),
         ("git stash; git reset --hard; git switch main; git restore .", ["stash", "reset", "switch", "restore"]),
     ],
 )
@@ -128,6 +171,26 @@ def test_long_and_deep_commands_end() -> None:
     for _ in range(3):
         command = f"sh -c {shlex.quote(command)}"
     assert [effect.words for effect in effects(command, "/r")] == [("f",)]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["(", "((", "((;", "$(", "${", "`", '"$(', "{a,", "{a,b}", "<<E\n", "A=1 ", "sudo ", "find -exec ", "((a))"],
+)
+def test_whatever_is_repeated_ends(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    assert isinstance(effects(text + "; rm f", "/r"), list)
+    assert isinstance(effects(text + "))", "/r"), list)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"\\\"'`$(){}<>|&;#!~*?[]=-\n\t\0 ", "rm", "git", "sh", "-c", "f", "cd", "eval", "<<", "))"])
+    )
+)
+def test_no_command_line_is_too_odd(pieces: list[str]) -> None:
+    for effect in effects("".join(pieces), "/r"):
+        assert os.path.isabs(effect.base)
 
 
 @pytest.fixture
