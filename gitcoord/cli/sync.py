@@ -66,12 +66,10 @@ def _watch(args: argparse.Namespace) -> int:
     try:
         desk = acting.open_desk(args)
         revision = desk.status()["repository"]["revision"]
+        told: Answer | None = None
         while True:
             answer = desk.sync()
-            if args.json:
-                acting.print_json(answer)
-            elif "error" in answer:
-                acting.report(args, answer, _show)
+            told = _said_once(args, answer, told)
             entries = desk.get_history(limit=1000).get("entries", [])
             for entry in reversed([entry for entry in entries if entry["revision"] > revision]):
                 revision = entry["revision"]
@@ -82,6 +80,24 @@ def _watch(args: argparse.Namespace) -> int:
         return acting.report(args, acting.failure(error, "ok"), _show)
     except (KeyboardInterrupt, BrokenPipeError):
         return 0
+
+
+def _said_once(args: argparse.Namespace, answer: Answer, told: Answer | None) -> Answer | None:
+    """Print an answer while watching: of an error that stays the same the first one only, and that it is over.
+
+    Returns:
+        the error that stands; None for none.
+    """
+    error = answer.get("error")
+    same = error is not None and told is not None and all(error[name] == told[name] for name in ("code", "message"))
+    if args.json:
+        if not same:
+            acting.print_json(answer)
+    elif error is not None and not same:
+        acting.report(args, answer, _show)
+    elif error is None and told is not None:
+        acting.complain(f"{visible(answer.get('remote'))}: contact is back; {_distance(answer)}")
+    return error
 
 
 def _show(answer: Answer) -> None:

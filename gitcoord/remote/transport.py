@@ -24,6 +24,7 @@ from gitcoord.errors import (
 from gitcoord.remote.answers import Push, git_words, judge_push, nothing_was_sent, parse_tips
 from gitcoord.remote.process import Ran, run
 from gitcoord.remote.urls import ConfiguredRemote, is_address, local_path, remote_at, remote_of, without_credentials
+from gitcoord.runtime.machine import wall_ms
 from gitcoord.store.disk import read_whole, remove
 from gitcoord.store.gathering import Gathered, gather, gather_moved, has_here
 from gitcoord.store.repository import Repository
@@ -32,6 +33,8 @@ from gitcoord.store.setup import prepare_runtime
 DEFAULT_REF = "refs/gitcoord/main"
 # A transfer that goes on, however slowly, is not cut before this many times the limit for silence.
 _PATIENCE = 15
+_SLACK_S = 60.0
+_TRACE = "push-"
 _OWN_NAME = "gitcoord.transport"
 # Settings of a remote that are not copied: they concern other refs, or say what the command line says here.
 _NOT_COPIED = frozenset(
@@ -285,6 +288,7 @@ class Transport:
         """
         self.check_usable()
         prepare_runtime(self._repository)
+        self._sweep_traces()
         lease = f"--force-with-lease={self.ref}:{'' if expected is None else expected.hex()}"
         words = ["--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--no-signed", lease]
         words += ["--no-force-if-includes", "--progress", _OWN_NAME, f"{new.hex()}:{self.ref}"]
@@ -301,7 +305,23 @@ class Transport:
         return Push("unknown", self._late() if ran.status is None else git_words(ran.err))
 
     def _trace_path(self) -> str:
-        return os.path.join(self._repository.runtime, "tmp", f"push-{os.getpid()}-{os.urandom(8).hex()}")
+        return os.path.join(self._repository.runtime, "tmp", f"{_TRACE}{os.getpid()}-{os.urandom(8).hex()}")
+
+    def _sweep_traces(self) -> None:
+        """Take away what killed pushes left of git's record of its commands.
+
+        Nobody reads it any more where git has not written into it for longer than a push may take; and where a live
+        one of another limit loses its record all the same, its end counts as not known, which is the safe side.
+        """
+        directory = os.path.join(self._repository.runtime, "tmp")
+        young_s = wall_ms() / 1000 - self.limit_s * _PATIENCE - _SLACK_S
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            try:
+                if name.startswith(_TRACE) and os.stat(path).st_mtime < young_s:
+                    os.unlink(path)
+            except OSError:
+                continue  # another push was quicker, or it is not ours to remove: no push fails over it
 
     # -- git
 

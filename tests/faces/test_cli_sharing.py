@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gitcoord.runtime.shared import Shared, write_shared
+from gitcoord.runtime.shared import Shared, read_contact, write_shared
 from gitcoord.service import initialise
+from support.procs import wait_until
 from support.program import Done, run, start
 from support.repo import LOG_REF, git
 from support.team import Team, desk, plain_commit, tip
@@ -299,6 +300,35 @@ def test_watching_prints_what_comes_and_ends_well_when_interrupted(team: Team) -
             watching.kill()
     assert (watching.returncode, out) == (0, b"")
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_watching_says_an_error_once_and_that_contact_is_back(team: Team, how: tuple[str, ...]) -> None:
+    one, where = desk(team.sharing("one"), "ada@one"), team.sharing("two")
+    granted(one.lock_files(["src/app.py"]))
+
+    def looked() -> int:
+        return int((read_contact(f"{where}/.git/gitcoord").failed or {}).get("uptime_ms", 0))
+
+    with start(where, "sync", "--watch", "--every", "1", *how) as watching:
+        try:
+            assert watching.stdout is not None
+            assert b"ada@one" in watching.stdout.readline() or how
+            with team.without_remote():
+                seen = {looked()}
+                wait_until(lambda: seen.add(looked()) or len(seen) > 3, "looks in vain")
+            assert watching.stderr is not None
+            said = [watching.stderr.readline() for _ in range(3)] if not how else []
+            lines = [watching.stdout.readline() for _ in range(3)] if how else []
+            watching.send_signal(signal.SIGINT)
+            out, err = watching.communicate(timeout=20)
+        finally:
+            watching.kill()
+    everything = b"".join([*said, *lines, out, err])
+    assert everything.count(b"was not reached") == 1, everything
+    assert watching.returncode == 0
+    if not how:
+        assert b"contact is back" in everything
 
 
 def test_status_tells_how_far_behind_this_clone_is(team: Team) -> None:

@@ -260,3 +260,34 @@ def test_of_two_pushers_exactly_one_is_taken_and_the_other_stale(tmp_path: Path,
             crew.finish()
     assert late, "no two pushes were ever under way at once"
     assert git(remote.path, "rev-list", "--count", LOG_REF) == str(ROUNDS)
+
+
+# -- what a push leaves behind
+
+
+def _push_in_vain(link: Link, where: str, oid: str) -> None:
+    link.emit("pushing")
+    transport(where, limit_s=600).push(bytes.fromhex(oid), None)
+
+
+def test_what_a_killed_push_left_is_swept_by_a_later_one_and_a_live_ones_is_not(tmp_path: Path, remote: Remote) -> None:
+    where = clone(tmp_path, remote)
+    first, second = chain(where, 2)
+    directory = f"{where}/.git/gitcoord/tmp"
+    going, gone = str(tmp_path / "going"), str(tmp_path / "gone")
+    hook(remote, "pre-receive", f"touch {going}; while test ! -e {gone}; do sleep 0.05; done; exit 1")
+    with start(_push_in_vain, 1, where, first.hex()) as crew:
+        crew.go()
+        assert crew[0].next() == "pushing"
+        wait_until(lambda: os.path.exists(going), "the push to arrive")
+        crew[0].kill()
+    (left,) = [name for name in os.listdir(directory) if name.startswith("push-")]
+    Path(gone).touch()
+    hook(remote, "pre-receive", "exit 0")
+    young = Path(directory, "push-1-young")
+    young.touch()
+    transport(where).push(first, None)
+    assert left in os.listdir(directory), "it may be a live one's yet"
+    os.utime(f"{directory}/{left}", (1, 1))
+    assert transport(where).push(second, first).outcome == "taken"
+    assert [name for name in os.listdir(directory) if name.startswith("push-")] == [young.name]
