@@ -101,7 +101,10 @@ def acquire(state: State, operation: Operation) -> dict[str, Any]:
         state.put_lock(claim, lock)
         granted.append(lock)
     ttl_s = operation["ttl_s"]
-    lease_s = record["lease_s"] if ttl_s is None else max(record["lease_s"], ttl_s)
+    lease_s = record["lease_s"]
+    if ttl_s is not None:
+        # The lock's time counts from its operation on; the lease has to reach as far, and no further.
+        lease_s = max(lease_s, ttl_s - sessions.late_ms(record, operation) // 1000)
     record = cast("Session", {**record, "held": record["held"] + added, "lease_s": lease_s})
     state.put_session(sessions.without_lost(record, {sessions.place(claim) for claim in operation["claims"]}))
     return {"granted": granted, "beside": warnings}

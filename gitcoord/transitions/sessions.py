@@ -64,12 +64,21 @@ def renew_actor(state: State, operation: Operation) -> None:
 
 
 def _renewed(record: Session, operation: Operation) -> Session:
+    if late_ms(record, operation):
+        # A lease that was renewed later is not shortened; a challenge of that renewal has seen a later sign of life.
+        return cast("Session", {**record, "notices": []})
     fresh = cast("Session", {**record, "clock": operation["clock"], "renewal": operation["id"], "notices": []})
     fresh.pop("challenges", None)
-    passed = clocks.elapsed_ms(record["clock"], operation["clock"])
-    if operation["replayed"] and passed is not None and passed < 0:
-        fresh["clock"] = record["clock"]  # a lease that was renewed later is not shortened
     return fresh
+
+
+def late_ms(record: Session, operation: Operation) -> int:
+    """Return by how much an operation that is replayed is older than its session's last sign of life; 0 if it is not.
+
+    What such a one asked of the lease was asked from its own time on.
+    """
+    passed = clocks.elapsed_ms(record["clock"], operation["clock"]) if operation["replayed"] else None
+    return max(0, -passed) if passed is not None else 0
 
 
 def check_lease(state: State, lease_s: Any) -> None:
@@ -165,7 +174,8 @@ def renew(state: State, operation: Operation) -> dict[str, Any]:
     record = cast("Session", state.session(operation["session"]))
     if operation["lease_s"] is not None:
         check_lease(state, operation["lease_s"])
-        record = cast("Session", {**record, "lease_s": operation["lease_s"], "usual_s": operation["lease_s"]})
+        if not late_ms(record, operation):
+            record = cast("Session", {**record, "lease_s": operation["lease_s"], "usual_s": operation["lease_s"]})
     if operation["intent"] is not None:
         _check_text(operation["intent"], _INTENT_BYTES, "the intent")
         record = cast("Session", {**record, "intent": operation["intent"]})
@@ -192,6 +202,8 @@ def resume(state: State, operation: Operation) -> dict[str, Any]:
     """`session.resume`: process, proof, lease_s, machine_name; the agent goes on in another process."""
     record = cast("Session", state.session(operation["session"]))
     check_lease(state, operation["lease_s"])
+    if late_ms(record, operation):
+        return {}  # the agent was seen later than in the process that this one speaks of
     fields = ("process", "proof", "lease_s", "machine_name")
     resumed = {**record, **{name: operation[name] for name in fields}, "usual_s": operation["lease_s"]}
     state.put_session(cast("Session", resumed))

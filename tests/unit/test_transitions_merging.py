@@ -315,3 +315,53 @@ def test_a_scope_into_which_others_stored_is_not_deleted(here: Branch, there: Br
     there.store("s2", "s", "other", 1)
     assert codes(merged(quiet, here)) == []
     assert codes(merged(there, here)) == ["revision_mismatch"]
+
+
+# -- what came too late
+
+
+def renew_later(there: Branch) -> None:
+    """Let s1 choose a short lease in the other clone, 50 s after all that it did in the first one."""
+    there.clock.advance(50)
+    there.run("session.renew", "s1", lease_s=60, intent=None, others=[])
+
+
+def lease(branch: Branch) -> tuple[int, int, int, str]:
+    record = branch.session("s1")
+    return record["clock"]["uptime_ms"], record["lease_s"], record["usual_s"], record["renewal"]
+
+
+@pytest.mark.parametrize("kind", ["renew", "resume", "others", "lock"])
+def test_an_old_renewal_extends_no_lease_that_was_renewed_later(here: Branch, there: Branch, kind: str) -> None:
+    if kind == "renew":
+        here.run("session.renew", "s1", lease_s=9000, intent=None, others=[])
+    elif kind == "resume":
+        here.run("session.resume", "s1", process=True, proof=None, lease_s=9000, machine_name="host")
+    elif kind == "others":
+        other = {"session": "s1", "incarnation": here.incarnations["s1"]}
+        here.run("session.renew", "s2", lease_s=None, intent=None, others=[other])
+    else:
+        here.lock("s1", "a")
+    renew_later(there)
+    before = lease(there)
+    assert codes(merged(there, here)) == []
+    assert lease(there) == before
+
+
+def test_a_lock_of_its_own_time_lengthens_a_later_lease_to_that_time_only(here: Branch, there: Branch) -> None:
+    here.lock("s1", "a", ttl_s=200)
+    renew_later(there)
+    assert codes(merged(there, here)) == []
+    assert there.session("s1")["lease_s"] == 150, "50 of the 200 s had passed when the lease began"
+
+
+def test_an_old_renewal_voids_no_challenge_of_a_later_one(here: Branch, there: Branch) -> None:
+    here.run("session.renew", "s1", lease_s=9000, intent=None, others=[])
+    renew_later(there)
+    far = ManualClock(machine="machine-far")
+    there.start("far", clock=far, lease_s=9000)
+    challenge(there, far, {"renewal": there.session("s1")["renewal"]})
+    assert codes(merged(there, here)) == []
+    far.advance(64)
+    reap(there, "far", far, "challenge")
+    assert "s1" not in there.state.session_ids()
