@@ -58,24 +58,29 @@ def store(desk: Desk, fields: dict[str, Any], session: str | None, notices: list
 
 def _sealed(desk: Desk, state: State, fields: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the fields of an operation that stores a value sealed, and what its writer ought to know."""
+    from gitcoord import programs
     from gitcoord.service import sealing
 
     scratch = os.path.join(desk.access.runtime, "tmp")
-    text, sealed, without = sealing.seal(state.policy, state.revision + 1, fields["value"], scratch)
-    warnings = [f"{name} has no GPG key and cannot open it" for name in without]
+    program = programs.gpg_program(desk.access.repository.git_dir)
+    text, sealed, warnings = sealing.seal(state.policy, state.revision + 1, fields["value"], scratch, program)
     return {**fields, "value": text, "sealed": sealed}, warnings
 
 
-def opened(value: Any) -> Any:
+def opened(value: Any, git_dir: str) -> Any:
     """Return what a sealed value holds.
+
+    Args:
+        value: its ciphertext.
+        git_dir: the repository whose settings say which GnuPG is asked.
 
     Raises:
         NoKey: this user cannot open it.
     """
-    from gitcoord import config
+    from gitcoord import config, programs
     from gitcoord.service import sealing
 
-    return sealing.unseal(value, config.read_environment().gnupg_home)
+    return sealing.unseal(value, config.read_environment().gnupg_home, programs.gpg_program(git_dir))
 
 
 def delete(

@@ -99,7 +99,7 @@ class IntegrityVerbs(Answering):
             if "sealed" in datum:
                 from gitcoord.service.data import opened
 
-                found.update(value=opened(datum["value"]), sealed=True)
+                found.update(value=opened(datum["value"], self.access.repository.git_dir), sealed=True)
             return found
 
         return self._reading("found", verb) if at is None else self._reading_at("found", at, verb)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from gitcoord import config, names, principals
+from gitcoord import config, names, principals, programs
 from gitcoord.errors import BadRequest, InvalidName, NoKey
 from gitcoord.model import Operation
 from gitcoord.runtime.files import names as files_in
@@ -187,7 +187,8 @@ def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
 def _armoured(repository: Repository, text: str) -> tuple[str, str, str]:
     from gitcoord.signing import gpg
 
-    fingerprint = gpg.fingerprint_of(os.path.join(repository.runtime, "tmp"), text)
+    program = programs.gpg_program(repository.git_dir)
+    fingerprint = gpg.fingerprint_of(os.path.join(repository.runtime, "tmp"), text, program)
     if fingerprint is None:
         raise BadRequest("that is not exactly one GPG key", next="gpg --armor --export FINGERPRINT")
     return "gpg", fingerprint, text

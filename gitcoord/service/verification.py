@@ -12,6 +12,7 @@ from gitcoord import config, principals
 from gitcoord.errors import (
     BadCommit,
     BadRequest,
+    CoordError,
     IntegrityFault,
     NotInitialised,
     PartlyVerified,
@@ -26,7 +27,7 @@ from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
 from gitcoord.verify.chain import Examination, Verdict, growth_fault
 from gitcoord.verify.evidence import remote_tips
 from gitcoord.verify.memory import Memory, MemoryFile
-from gitcoord.verify.rules import Fault
+from gitcoord.verify.rules import Broken, Fault
 from gitcoord.verify.used import ids_behind
 
 if TYPE_CHECKING:
@@ -82,9 +83,9 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         _check_lost(access, examination, remembered, tip)
     answer = _answer(examination, verdict, remembered, tip)
     fault = verdict.fault or _remote_fault(access, examination, tip)
+    answer["warnings"] = _disguises(examination, tip)
     if fault is not None:
         raise _bad(fault, answer)
-    answer["warnings"] = examination.reader.disguises([] if history is None else history.first_parents)
     if verdict.edges:
         raise _partly(verdict, answer)  # where a log began cannot be seen from here: nothing is pinned
     _pin(access, examination, pinned, notices, answer)
@@ -102,6 +103,14 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
 
 
 # -- what was lost, replaced or put in front
+
+
+def _disguises(examination: Examination, tip: bytes) -> list[str]:
+    """Return what git shows otherwise of a log than it is; nothing where its tip cannot even be read."""
+    try:
+        return examination.reader.disguises(tip)
+    except (CoordError, Broken):
+        return []
 
 
 def _kept(access: Access, *tips: bytes) -> View:
@@ -227,6 +236,7 @@ def _range(access: Access, text: str, pinned: str | None) -> View:
         examination.ids, examination.merges = ids_behind(examination.reader, good, None)
     verdict, _ = examination.run(good, new)
     answer = _answer(examination, verdict, None, new)
+    answer["warnings"] = _disguises(examination, new)
     answer["from"] = None if good is None else good.hex()
     if verdict.fault is not None:
         raise _bad(verdict.fault, answer)

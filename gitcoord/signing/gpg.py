@@ -177,9 +177,9 @@ def export_public(wanted: str, home: str | None = None, binary: str | None = Non
     return fingerprint, str(program.export_keys(fingerprint, minimal=True))
 
 
-def fingerprint_of(scratch: str, armoured: str) -> str | None:
+def fingerprint_of(scratch: str, armoured: str, binary: str | None = None) -> str | None:
     """Return the fingerprint of an armoured public key, None where it is not exactly one."""
-    with _Keyring(scratch) as keyring:
+    with _Keyring(scratch, binary) as keyring:
         found = keyring.add(armoured)
     return found[0] if len(found) == 1 else None
 
@@ -187,10 +187,16 @@ def fingerprint_of(scratch: str, armoured: str) -> str | None:
 class _Keyring:
     """A keyring in a directory of its own, for as long as the block lasts."""
 
-    def __init__(self, scratch: str) -> None:
+    def __init__(self, scratch: str, binary: str | None = None) -> None:
         os.makedirs(scratch, mode=0o700, exist_ok=True)
         self.home = tempfile.mkdtemp(prefix="keys-", dir=scratch)
-        self.program: Any = _Program(TIME_LIMIT_S, self.home, _QUIET)
+        made = False
+        try:
+            self.program: Any = _Program(TIME_LIMIT_S, self.home, _QUIET, binary or "gpg")
+            made = True
+        finally:
+            if not made:
+                shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -206,11 +212,12 @@ class _Keyring:
 
 class _Task(NamedTuple):
     home: str
+    binary: str
     payload: bytes
     path: str
 
 
-def verify_many(scratch: str, signed: list[tuple[bytes, bytes, str]]) -> list[str | None]:
+def verify_many(scratch: str, signed: list[tuple[bytes, bytes, str]], binary: str | None = None) -> list[str | None]:
     """Return for each signature the fingerprint of the primary key that made it, None where it is not good.
 
     A key that expired meanwhile still proves what it signed: whether it counts is for the policy to say. One that says
@@ -219,11 +226,12 @@ def verify_many(scratch: str, signed: list[tuple[bytes, bytes, str]]) -> list[st
     Args:
         scratch: where a keyring may be made.
         signed: what was signed, the armoured signature, and the armoured public keys that may have made it.
+        binary: which GnuPG, as `gpg.program` names it; None is `gpg`.
 
     Raises:
         CoordError: GnuPG cannot be used.
     """
-    with _Keyring(scratch) as keyring:
+    with _Keyring(scratch, binary) as keyring:
         for armoured in dict.fromkeys(public for _, _, public in signed):
             keyring.add(armoured)
         tasks: list[_Task] = []
@@ -231,7 +239,7 @@ def verify_many(scratch: str, signed: list[tuple[bytes, bytes, str]]) -> list[st
             path = os.path.join(keyring.home, f"{number}.asc")
             with open(path, "wb") as file:
                 file.write(armour)
-            tasks.append(_Task(keyring.home, payload, path))
+            tasks.append(_Task(keyring.home, binary or "gpg", payload, path))
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             return list(pool.map(_verify_one, tasks))
 
@@ -242,7 +250,7 @@ _per_thread = threading.local()
 def _verify_one(task: _Task) -> str | None:
     program: Any = getattr(_per_thread, "program", None)
     if program is None or program.gnupghome != task.home:
-        program = _per_thread.program = _Program(TIME_LIMIT_S, task.home, _QUIET)
+        program = _per_thread.program = _Program(TIME_LIMIT_S, task.home, _QUIET, task.binary)
     program.timed_out = False
     result = program.verify_data(task.path, task.payload)
     if program.timed_out:
@@ -254,37 +262,43 @@ def _verify_one(task: _Task) -> str | None:
     return str(result.pubkey_fingerprint) if good else None
 
 
-def encrypt(scratch: str, data: bytes, keys: dict[str, str]) -> str:
-    """Return data encrypted to public keys, armoured.
+def encrypt(scratch: str, data: bytes, keys: dict[str, str], binary: str | None = None) -> tuple[str, list[str]]:
+    """Return data encrypted to public keys, armoured, and the fingerprints of those to which it is.
+
+    A key that only signs, or whose part that encrypts has expired or was revoked, is left out. Where all are, the text
+    is empty and nothing was encrypted.
 
     Args:
         scratch: where a keyring may be made.
         data: what is encrypted.
         keys: armoured public keys by their fingerprints.
+        binary: which GnuPG, as `gpg.program` names it; None is `gpg`.
 
     Raises:
-        NoKey: one of them cannot be encrypted to.
+        NoKey: one of them is not what it says, or GnuPG does not encrypt.
     """
-    with _Keyring(scratch) as keyring:
+    with _Keyring(scratch, binary) as keyring:
         for fingerprint, armoured in keys.items():
             if fingerprint not in keyring.add(armoured):
                 raise NoKey(f"{fingerprint} is not the key that the policy holds for it", next="gitcoord keys list")
-        made = keyring.program.encrypt(data, list(keys), always_trust=True, armor=True)
+        # A capital letter stands for what the key as a whole can do today.
+        able = {str(row["fingerprint"]) for row in keyring.program.list_keys() if "E" in str(row["cap"])}
+        to = [fingerprint for fingerprint in keys if fingerprint in able]
+        if not to:
+            return "", []
+        made = keyring.program.encrypt(data, to, always_trust=True, armor=True)
     if not made.ok:
-        raise NoKey(
-            f"GnuPG did not encrypt: {made.status}",
-            next="every GPG key of the policy needs a subkey that encrypts: gpg --quick-add-key KEY cv25519 encr",
-        )
-    return str(made)
+        raise NoKey(f"GnuPG did not encrypt to {', '.join(to)}: {made.status}", next="gitcoord keys list")
+    return str(made), to
 
 
-def decrypt(text: str, home: str | None = None) -> bytes:
+def decrypt(text: str, home: str | None = None, binary: str | None = None) -> bytes:
     """Return what an armoured message holds, opened with a key of the user's.
 
     Raises:
         NoKey: there is none, it is locked, or its agent does not answer in time.
     """
-    program = _signing_program(home)
+    program = _signing_program(home, binary)
     program.timed_out = False
     made = program.decrypt(text)
     if not made.ok:

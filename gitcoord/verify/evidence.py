@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
 
 from gitcoord import envelope, render
 from gitcoord.errors import CoordError, IntegrityFault, ObjectDamaged, ObjectMissing
@@ -120,20 +119,51 @@ class Reader:
             return set()
         return {bytes.fromhex(line.decode()) for line in listing.split() if _is_hex(line)}
 
-    def disguises(self, oids: Iterable[bytes]) -> list[str]:
-        """Return what makes plain git show something else than what lies there, for these commits."""
+    def disguises(self, tip: bytes) -> list[str]:
+        """Return what makes plain git show something else of a log than what lies there.
+
+        Looked at are replace refs and grafts alone, so it costs nothing where there are none. Told of are commits of
+        the log, wherever they stand in it, their trees, and whatever is in the tree of the tip; not what only an older
+        tree holds inside.
+
+        Args:
+            tip: of the log.
+        """
         common = self.log.repository.common_dir
-        wanted = {oid.hex() for oid in oids}
-        replaced = sorted(wanted & _replaced(common))
-        found = [f"git shows another object for {name}: git replace -d {name}" for name in replaced]
+        replaced = [bytes.fromhex(name) for name in sorted(_replaced(common)) if _is_hex(name.encode())]
+        grafted = _grafted(common)
+        if not replaced and not grafted:
+            return []
+        repository = self.found(self.seen(tip)).header["repository"]
+        held = self._objects_in(self.seen(tip).tree) if replaced else set[bytes]()
+        found = [
+            f"git shows another object for {oid.hex()}: git replace -d {oid.hex()}"
+            for oid in replaced
+            if oid in held or self._is_of(oid, repository)
+        ]
+        return found + [
+            f"git shows other parents for {oid.hex()}: see {common}/info/grafts"
+            for oid in grafted
+            if self._is_of(oid, repository)
+        ]
+
+    def _is_of(self, oid: bytes, repository: str) -> bool:
+        """Tell whether an object says that it is a commit of a log, or the tree of one."""
         try:
-            grafts = read_whole(f"{common}/info/grafts")
-        except FileNotFoundError:
-            grafts = b""
-        for line in grafts.split(b"\n"):
-            name = line.split(b" ", 1)[0].decode(errors="replace")
-            if name in wanted:
-                found.append(f"git shows other parents for {name}: see {common}/info/grafts")
+            kind, _ = self._read(oid)
+            if kind == b"commit":
+                return self.found(self.seen(oid)).header["repository"] == repository
+            return kind == b"tree" and self._header_at(oid)["repository"] == repository
+        except (CoordError, Broken, ValueError):
+            return False  # no commit of a log, or one that is not to be read: then the replay says so
+
+    def _objects_in(self, tree: bytes) -> set[bytes]:
+        found, stack = {tree}, [tree]
+        while stack:
+            for entry in self.nodes.node(stack.pop()).index.values():
+                found.add(entry.oid)
+                if entry.is_tree:
+                    stack.append(entry.oid)
         return found
 
 
@@ -175,19 +205,41 @@ def _replaced(common: str) -> set[str]:
     return found
 
 
-def scratch_of(log: Log) -> str:
-    """Return the directory in which a keyring may be made for a moment."""
-    return os.path.join(log.repository.runtime, "tmp")
+class Scratch(NamedTuple):
+    """Where signatures of GPG keys are checked.
+
+    Attributes:
+        path: a directory in which a keyring may be made for a moment.
+        git_dir: the repository whose settings say which GnuPG is asked.
+    """
+
+    path: str
+    git_dir: str
+
+
+def _grafted(common: str) -> list[bytes]:
+    """Return the commits to which a graft gives other parents."""
+    try:
+        listing = read_whole(f"{common}/info/grafts")
+    except FileNotFoundError:
+        return []
+    names = [line.split(b" ", 1)[0].strip() for line in listing.split(b"\n")]
+    return [bytes.fromhex(name.decode()) for name in names if _is_hex(name)]
+
+
+def scratch_of(log: Log) -> Scratch:
+    """Return where the signatures of a log are checked."""
+    return Scratch(os.path.join(log.repository.runtime, "tmp"), log.repository.git_dir)
 
 
 class Signatures:
     """Checks signatures: those of SSH keys at once, those of GPG keys by several programs at a time.
 
     Args:
-        scratch: a directory in which a keyring may be made for as long as this object lives.
+        scratch: where it is done.
     """
 
-    def __init__(self, scratch: str) -> None:
+    def __init__(self, scratch: Scratch) -> None:
         """Check nothing yet."""
         self._scratch = scratch
         self._waiting: list[tuple[bytes, Signature]] = []
@@ -235,9 +287,7 @@ class Signatures:
                 raise Broken("signature", str(error)) from error
         if kind != envelope.PGP:
             raise Broken("signature-count", "holds something else than exactly one signature of git's kinds")
-        from gitcoord.signing import gpg
-
-        found = gpg.verify_many(self._scratch, [(payload, armour, key) for key in public])
+        found = self._by_gpg([(payload, armour, key) for key in public])
         made = next((one for one in found if one is not None), None)
         if made is None:
             raise Broken("signature", "is not good by any GPG key of the policy that counts here")
@@ -257,15 +307,21 @@ class Signatures:
         known = [(commit, signature) for commit, signature in waiting if signature.public]
         if not known:
             return []
-        from gitcoord.signing import gpg
-
         try:
-            made_by = gpg.verify_many(self._scratch, [(s.payload, s.armour, s.public) for _, s in known])
+            made_by = self._by_gpg([(s.payload, s.armour, s.public) for _, s in known])
         except CoordError as error:
             return [(commit, Broken("signature", error.message)) for commit, _ in known]
         return [
             (commit, _wrong(maker, signature.signer)) for (commit, signature), maker in zip(known, made_by, strict=True)
         ]
+
+    def _by_gpg(self, signed: list[tuple[bytes, bytes, str]]) -> list[str | None]:
+        """Let the user's GnuPG check signatures: the one that git would ask, as for signing."""
+        from gitcoord import programs
+        from gitcoord.signing import gpg
+
+        program = programs.gpg_program(self._scratch.git_dir)
+        return gpg.verify_many(self._scratch.path, signed, program)
 
     @property
     def waiting(self) -> int:

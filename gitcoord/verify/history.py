@@ -27,7 +27,8 @@ class History(NamedTuple):
 
     Attributes:
         commits: those to be judged, every one after its parents.
-        edges: commits whose parents a shallow clone does not have; nothing behind them can be judged.
+        edges: commits whose parents a shallow clone does not have, and merges of histories that end there: their own
+            states have to be taken as they are.
         grown: the good commit is behind the tip.
         first_parents: from the tip back, as far as was walked.
     """
@@ -58,6 +59,8 @@ def between(reader: Reader, good: bytes | None, new: bytes) -> History:
         walk.paint(good, _GOOD, None)
     walk.paint(new, _NEW, None)
     walk.run()
+    if good is None:
+        walk.cut_merges()
     grown = good is None or walk.colour[good] & _NEW != 0
     return History(walk.ordered(new), walk.edges, grown, walk.first_parents(new))
 
@@ -106,6 +109,25 @@ class _Walk:
                     raise
                 self.edges.append(seen)
 
+    def cut_merges(self) -> None:
+        """Let the merges end the history too whose making cannot be seen: what both their sides share may be cut off.
+
+        A merge is made anew from all that one of its sides has and the other has not. Where the history of a shallow
+        clone ends within that, what lies behind is on both sides or on one, and nothing here tells which. That is for
+        who looks at a whole log: of what arrives on a good commit nothing is taken as it is.
+        """
+        ends = {seen.oid for seen in self.edges}
+        if not ends:
+            return
+        behind: dict[bytes, frozenset[bytes]] = {}
+        nothing = frozenset[bytes]()
+        for seen in sorted(self.seen.values(), key=lambda seen: seen.revision):
+            sides = [behind.get(parent, nothing) for parent in seen.parents]
+            behind[seen.oid] = nothing.union(*sides, {seen.oid} & ends)
+            apart = len(sides) == 2 and sides[0] != sides[1]
+            if apart and seen.oid not in ends and self.colour[seen.oid] == _NEW:
+                self.edges.append(seen)
+
     def ordered(self, new: bytes) -> list[Seen]:
         """Return the new commits, each after its parents, first parents' histories first."""
         edges = {seen.oid for seen in self.edges}
@@ -117,10 +139,11 @@ class _Walk:
             if ready:
                 found.append(self.seen[oid])
                 continue
-            if oid in done or self.colour.get(oid) != _NEW or oid in edges:
+            if oid in done or self.colour.get(oid) != _NEW:
                 continue
             done.add(oid)
-            stack.append((oid, True))
+            if oid not in edges:
+                stack.append((oid, True))
             stack.extend((parent, False) for parent in reversed(self.seen[oid].parents))
         return found
 

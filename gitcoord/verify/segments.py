@@ -118,7 +118,7 @@ def _start(log: Log, pinned: str | None, commits: list[Seen]) -> Popen[bytes] | 
     task = json.dumps(
         {"repository": log.repository, "pinned": pinned, "size": log.objects.oid_size, "commits": len(commits)}
     )
-    scratch = scratch_of(log)
+    scratch = scratch_of(log).path
     try:
         os.makedirs(scratch, mode=0o700, exist_ok=True)
         # A file and no pipe: the helper takes its time to start, and a pipe holds less than this.

@@ -259,3 +259,57 @@ def test_a_seal_names_those_whom_it_cannot_reach(tmp_path: Path) -> None:
     assert (done.code, done.json["without"]) == (1, ["Ada Test"])
     assert "Ada Test" in done.json["error"]["message"]
     assert log_length(repo) == before
+
+
+def _gpg_key(home: str, who: str, *usage: str) -> str:
+    """Make a key, and return its fingerprint."""
+    base = ["gpg", "--homedir", home, "-q", "--batch", "--passphrase", ""]
+    subprocess.run([*base, "--quick-gen-key", who, "ed25519", "sign", "0"], check=True, capture_output=True)
+    listed = subprocess.run([*base, "--with-colons", "-k", who], check=True, capture_output=True, text=True).stdout
+    made = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+    for kind in usage:
+        subprocess.run([*base, "--quick-add-key", made, "cv25519", kind, "0"], check=True, capture_output=True)
+    return made
+
+
+def test_a_key_that_only_signs_stops_nobody_elses_seal(tmp_path: Path, gnupg: str) -> None:
+    repo, env = make_repo(tmp_path / "repo"), {"GNUPGHOME": gnupg}
+    assert run(repo, "init", "--sign", "gpg", "--key", "ada@example.invalid", env=env).code == 0
+    before = log_length(repo)
+    refused = run(repo, "data", "set", "s", "k", '"x"', "--seal", "--json", env=env)
+    assert (refused.code, refused.json["without"]) == (1, ["Ada Test"]), refused
+    assert "Ada Test" in refused.json["error"]["message"]
+    assert "gitcoord keys add" in refused.json["error"]["next"]
+    assert log_length(repo) == before
+    able = _gpg_key(gnupg, "bob@example.invalid", "encr")
+    assert run(repo, "keys", "add", "bob", able, env=env).code == 0
+    sealed = run(repo, "data", "set", "s", "k", '"x"', "--seal", "--json", env=env)
+    assert sealed.code == 0, sealed
+    assert ["Ada Test" in word and "only signs" in word for word in sealed.json["warnings"]] == [True]
+    assert run(repo, "data", "get", "s", "k", "--json", env=env).json["value"] == "x"
+    more = _gpg_key(gnupg, "ada-too@example.invalid", "encr")
+    assert run(repo, "keys", "add", "Ada Test", more, env=env).code == 0
+    assert not run(repo, "data", "set", "s", "k", '"x"', "--seal", "--json", env=env).json["warnings"]
+    assert run(repo, "verify").code == 0
+
+
+def test_the_users_own_gnupg_verifies_seals_and_opens_too(tmp_path: Path, gnupg: str) -> None:
+    repo, env = make_repo(tmp_path / "repo"), {"GNUPGHOME": gnupg}
+    key = _gpg_key(gnupg, "bob@example.invalid", "encr")
+    assert run(repo, "init", "--sign", "gpg", "--key", key, env=env).code == 0
+    called, program = tmp_path / "called", tmp_path / "my-gpg"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{called}\nexec gpg "$@"\n')
+    program.chmod(0o700)
+    git(repo, "config", "gpg.openpgp.program", str(program))
+    for words, what in (
+        (("verify", "--anew"), "--verify"),
+        (("data", "set", "s", "k", "1", "--seal"), "--encrypt"),
+        (("data", "get", "s", "k"), "--decrypt"),
+    ):
+        called.write_text("")
+        assert run(repo, *words, env=env).code == 0
+        assert what in called.read_text(), words
+    git(repo, "config", "gpg.openpgp.program", str(tmp_path / "nowhere"))
+    missing = run(repo, "verify", "--anew", "--json")
+    assert missing.code == 3
+    assert "nowhere" in missing.json["error"]["message"]

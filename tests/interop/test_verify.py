@@ -10,6 +10,7 @@ import pytest
 from support.forge import make_key
 from support.program import Done, run
 from support.repo import LOG_REF, git, make_repo
+from support.team import Team
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,6 +99,29 @@ def test_what_git_would_show_instead_is_told_of_a_good_log(repo: str) -> None:
     assert tip(repo) in done.json["warnings"][0]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_git_would_show_instead_is_told_whenever_it_was_put_there(repo: str, packed: bool) -> None:
+    assert run(repo, "verify").code == 0
+    old, tree = git(repo, "rev-parse", f"{LOG_REF}~2"), git(repo, "rev-parse", f"{LOG_REF}~2^{{tree}}")
+    blob = git(repo, "rev-parse", f"{LOG_REF}:policy.json")
+    git(repo, "commit", "-q", "--allow-empty", "-m", "the user's own")
+    own = git(repo, "rev-parse", "HEAD")
+    other = {old: f"{LOG_REF}~1", tree: f"{LOG_REF}^{{tree}}", blob: f"{LOG_REF}:coord.json", own: f"{own}~1"}
+    for name, instead in other.items():
+        git(repo, "replace", "-f", name, git(repo, "rev-parse", instead))
+    if packed:
+        git(repo, "pack-refs", "--all")
+    with open(f"{repo}/.git/info/grafts", "w", encoding="ascii") as grafts:
+        grafts.write(f"{old}\n{own}\n")
+    for words in (("verify",), ("verify", "--anew"), ("verify", "2..4")):
+        done = run(repo, *words, "--json")
+        assert done.code == 0, done
+        said = "\n".join(done.json["warnings"])
+        assert all(f"git replace -d {name}" in said for name in (old, tree, blob)), words
+        assert f"git shows other parents for {old}" in said
+        assert own not in said  # what a user does with their own history is nobody's concern
+
+
 def test_a_shallow_log_is_partly_verified_and_never_good(repo: str, tmp_path: Path) -> None:
     git(repo, "branch", "log", LOG_REF)
     clone = str(tmp_path / "clone")
@@ -107,6 +131,29 @@ def test_a_shallow_log_is_partly_verified_and_never_good(repo: str, tmp_path: Pa
     assert (done.code, done.json["ok"], done.json["error"]["code"]) == (1, False, "partly_verified")
     assert done.json["judged"] == 1
     assert not os.path.exists(f"{clone}/.git/gitcoord/verified")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 6, 7])
+def test_a_shallow_log_with_a_merge_near_its_end_is_partly_verified(tmp_path: Path, depth: int) -> None:
+    team = Team(tmp_path)
+    one, two = team.sharing("one"), team.sharing("two")
+    for name in ("one", "two"):
+        with team.without_remote():
+            for where in (one, two):
+                for number in range(2):
+                    assert run(where, "lock", f"{name}{number}-{where[-3:]}.py", "--offline").code == 0
+        assert run(one, "sync").code == 0
+        assert run(two, "sync").code == 0
+    assert git(two, "rev-list", "--merges", "-1", LOG_REF)
+    git(team.hub, "branch", "-f", "log", LOG_REF)
+    clone = str(tmp_path / "clone")
+    git(str(tmp_path), "clone", "-q", "--depth", str(depth), "--branch", "log", f"file://{team.hub}", clone)
+    git(clone, "update-ref", LOG_REF, "HEAD")
+    done = run(clone, "verify", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "partly_verified"), done
+    # What is wrong above is found all the same.
+    bad = slip_in(clone)
+    assert fault(run(clone, "verify", "--json")) == ("revision", bad)
 
 
 def test_a_log_that_went_back_is_a_rollback(repo: str) -> None:
