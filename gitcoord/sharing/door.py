@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gitcoord.coordinator import Coordinator
 
 REPLAYED_AT_MOST = 200
+_NAMED = 10
 
 
 class Arrived(NamedTuple):
@@ -94,6 +95,30 @@ def _is_grown(log: Coordinator, found: bytes, before: bytes) -> bool:
         return has_first_parent(log, found, before)
     except IntegrityFault:
         return False  # who asks next names what cannot be read
+
+
+def way_to_repair(log: Coordinator, good: bytes) -> str:
+    """Return what a clone can do while the remote has bad history that it may not set back itself.
+
+    Args:
+        log: the clone's.
+        good: the newest commit that is used: its policy says who may.
+    """
+    state = log.state_at(good)
+    revision = state.revision + 1
+    names = [
+        name
+        for name, principal in sorted(state.policy.get("principals", {}).items())
+        if "repair" in principals.permissions(state.policy, principal)
+        and any(principals.is_good_at(key, revision) for key in principal["keys"])
+    ]
+    if not names:
+        who = "ask whoever may change the policy to give somebody the permission `repair`, and them to run"
+    elif len(names) == 1:
+        who = f"ask {names[0]}, whose role has `repair`, to run"
+    else:
+        who = f"ask one of {', '.join(names[:_NAMED])}, whose roles have `repair`, to run"
+    return f"{who}: gitcoord sync; or go on here, without the remote's word, until then: --offline"
 
 
 def may_repair(log: Coordinator) -> bool:

@@ -20,7 +20,7 @@ from gitcoord.errors import (
 from gitcoord.model_time import Stamp
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import moved_by_others
-from gitcoord.sharing.door import may_repair, newest_good
+from gitcoord.sharing.door import may_repair, newest_good, way_to_repair
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
 from gitcoord.sharing.ours import Ours
@@ -30,7 +30,6 @@ from gitcoord.values import Any
 
 REFLOG_READ_AGAIN = 1 << 15
 """Of so much of the reflog it costs less to read it again than to note that it was read."""
-REPAIR = "ask somebody whose role has `repair` to run: gitcoord sync"
 _SWITCHED_OFF = "look at it, then: git config gitcoord.restore true, gitcoord sync"
 _REPEATS = 5
 
@@ -197,7 +196,7 @@ class Judging:
         if before is not None and isinstance(fault, BadCommit):
             kind = growth(self._local, before, found)
             name = name if kind in ("grown", "unrelated") else kind
-        way_out = REPAIR if self._restores() else _SWITCHED_OFF
+        way_out = way_to_repair(self._local, good) if self._restores() else _SWITCHED_OFF
         quarantine = quarantined(self._local.clock.stamp(), good, found, fault, way_out)
         self._stop_unless_restoring(name, expected, found, began, quarantine)
         if not may_repair(self._local):

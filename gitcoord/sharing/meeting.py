@@ -25,10 +25,10 @@ from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Shared
-from gitcoord.sharing.door import newest_good
+from gitcoord.sharing.door import newest_good, way_to_repair
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import has_first_parent, is_behind
-from gitcoord.sharing.judging import REFLOG_READ_AGAIN, REPAIR, Judging
+from gitcoord.sharing.judging import REFLOG_READ_AGAIN, Judging
 from gitcoord.sharing.ours import Ours
 from gitcoord.sharing.waiting import Waiting, unpublished, word_of
 from gitcoord.sharing.words import not_adopted, quarantined
@@ -76,7 +76,7 @@ class Meeting:
         kept = None
         if fault is not None:
             self._ours.keep(found)
-            kept = quarantined(began, good, found, fault, REPAIR)
+            kept = quarantined(began, good, found, fault, way_to_repair(self.local, good))
         self.flights.saw(good, began, quarantine=kept)
 
     def push(self, head: bytes, expected: bytes | None, *, drops: bool = False) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -83,6 +84,11 @@ def test_while_bad_history_is_left_there_every_answer_says_so(team: Team) -> Non
                 arguments = {name: _value(schema) for name, schema in _required(tool.input_schema).items()}
                 answer = await ask(client, tool.name, **arguments)
                 assert any(bad.hex() in text and "tree" in text for text in answer["notices"]), (tool.name, answer)
+            somebody = desk(where).list_sessions()["sessions"][0]["session"]
+            for name in ("status", "locks", "log", "policy", f"sessions/{somebody}"):
+                read = await client.read_resource(f"coord://{name}")
+                document = json.loads(cast("Any", read.contents[0]).text)
+                assert any(bad.hex() in text for text in document["notices"]), name
 
     anyio.run(body)
     push_back = desk(one).sync()
@@ -129,7 +135,13 @@ def test_a_role_without_repair_waits_and_one_with_it_sets_the_remote_back(team: 
     assert (refused["error"]["code"], refused["quarantine"]["tip"]) == ("remote_damaged", bad.hex())
     assert tip(two) == good
     kept = bob.status()["remote"]["quarantine"]
-    assert "repair" in kept["next"]
+    assert "ask Ada Test, whose role has `repair`, to run: gitcoord sync" in kept["next"]
+    # Both ways out are told where a confirmed lock is asked for, and the second one works.
+    stuck = bob.lock_files(["b.py"])
+    assert not stuck["granted"]
+    assert "Ada Test" in stuck["error"]["next"]
+    assert "--offline" in stuck["error"]["next"]
+    assert granted(bob.lock_files(["b.py"], offline=True))["state"] == "provisional"
     assert any(kept["commit"] in text for text in bob.list_scopes()["notices"])
     again = [bob.sync(), bob.sync()][-1]
     assert again["error"]["code"] == "remote_damaged"
