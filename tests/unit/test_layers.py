@@ -19,7 +19,7 @@ LAYERS = (
     {"names", "paths", "canonical", "plainjson", "tree", "render", "records", "envelope", "principals"},
     {"state"},
     {"transitions", "replay"},
-    {"store", "runtime", "locate", "config", "remote", "signing"},
+    {"store", "runtime", "locate", "config", "programs", "remote", "signing"},
     {"log"},
     {"merge"},
     {"verify"},
