@@ -11,6 +11,7 @@ from gitcoord.transitions import clocks
 from gitcoord.verify import rules
 from support.forge import Forge, honest_log
 from support.forgeries import FORGERIES, SIGNED
+from support.later_forgeries import branch_of_a_stolen_key, honest_merge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,11 +52,31 @@ def test_a_forgery_is_found_in_its_commit_by_its_rule(
     verdict = forge.judge(forged.tip)
     assert verdict.fault is not None
     assert (verdict.fault.rule, verdict.fault.commit.hex()) == (forged.rule, forged.bad.hex()), verdict.fault.reason
-    assert verdict.good in {None, *forge.line} or forged.rule == "tree"
+    before = forge.log.commit(forged.bad).parents
+    assert verdict.good in {None, *forge.line, *before} or forged.rule == "tree"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("signed", [True, False], ids=["signed", "unsigned"])
+def test_an_honest_merge_is_good(forges: dict[tuple[int, bool], Forge], seed: int, signed: bool) -> None:
+    forge = forges[seed, signed]
+    assert forge.judge(honest_merge(forge)).fault is None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_stolen_old_key_gets_nothing_in_by_going_back_to_where_it_counted(
+    forges: dict[tuple[int, bool], Forge], seed: int
+) -> None:
+    forge = forges[seed, True]
+    branch, made = branch_of_a_stolen_key(forge)
+    # The branch alone breaks no rule: it might have been made then. A merge brings nothing of it.
+    assert forge.judge(branch).fault is None
+    assert made.state.session("thief-1") is None
+    assert all(lock["path"] != "stolen.py" for lock in made.state.locks())
 
 
 def test_there_are_many_kinds() -> None:
-    assert len(FORGERIES) >= 25
+    assert len(FORGERIES) >= 65
 
 
 def test_another_root_than_the_trusted_one_is_found(forges: dict[tuple[int, bool], Forge]) -> None:
