@@ -83,19 +83,21 @@ def timed(call: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def in_turns(rounds: int, calls: Sequence[Callable[[int], float]]) -> list[float]:
+def in_turns(rounds: int, calls: Sequence[Callable[[int], float]], before: int | None = None) -> list[float]:
     """Run several things in turns and return the median of each one's own figures.
 
     Args:
-        rounds: how often; `warm_up` more are run first and not counted.
+        rounds: how often; more are run first and not counted.
         calls: each gets the round's number and returns its milliseconds. The order changes from round to round, so
             that nothing always runs in the wake of the same other.
+        before: how many rounds are run first, as many as `warm_up` says by default. One is enough for what takes
+            seconds: whatever is warm after that was warm before its end.
     """
     found: list[list[float]] = [[] for _ in calls]
     gc.collect()
     gc.disable()
     try:
-        for number in range(warm_up(rounds) + rounds):
+        for number in range((warm_up(rounds) if before is None else before) + rounds):
             order = range(len(calls))
             for index in order if number % 2 else reversed(order):
                 found[index].append(calls[index](number))
