@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import socket
 import subprocess
@@ -9,11 +11,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gitcoord import envelope
 from gitcoord.errors import NoKey
 from gitcoord.signing import gpg, sshagent, sshsig
-from gitcoord.signing.sshkeys import parse_public
+from gitcoord.signing.sshkeys import pack, parse_public, unpack
 from support.forge import make_key
 from support.program import program_env, run
 from support.repo import LOG_REF, git, git_bytes, log_length, make_repo
@@ -21,6 +24,8 @@ from support.repo import LOG_REF, git, git_bytes, log_length, make_repo
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_DEVICE = b"sk-ssh-ed25519@openssh.com"
 
 
 @pytest.fixture
@@ -172,6 +177,61 @@ def test_an_agent_signs_over_its_socket(tmp_path: Path) -> None:
         assert agent.stdout is not None
         agent.stdout.close()
     assert set(git(repo, "log", "--format=%G?", LOG_REF).split()) == {"G"}
+
+
+class Device:
+    """An SSH agent that holds one key of a security device, as such a device signs where no touch is asked."""
+
+    def __init__(self, path: str) -> None:
+        self._key = Ed25519PrivateKey.generate()
+        self.blob = pack(_DEVICE, self._key.public_key().public_bytes_raw(), b"ssh:")
+        self.public = f"{_DEVICE.decode()} {base64.b64encode(self.blob).decode()}"
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(path)
+        self._socket.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            line, _ = self._socket.accept()
+            with line:
+                size = int.from_bytes(line.recv(4, socket.MSG_WAITALL), "big")
+                if not size:
+                    return
+                (_blob, data), _ = unpack(line.recv(size, socket.MSG_WAITALL)[1:], 2)
+                more = b"\0" + (7).to_bytes(4, "big")  # the flags say that nobody touched it
+                signed = hashlib.sha256(b"ssh:").digest() + more + hashlib.sha256(data).digest()
+                line.sendall(pack(b"\x0e" + pack(pack(_DEVICE, self._key.sign(signed)) + more)))
+
+    def close(self) -> None:
+        """End it."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(self._socket.getsockname())
+            line.sendall(bytes(4))
+        self._thread.join()
+        self._socket.close()
+
+
+def test_a_device_that_needs_no_touch_signs_over_the_agents_socket(tmp_path: Path) -> None:
+    repo, path = make_repo(tmp_path / "repo"), str(tmp_path / "agent")
+    device = Device(path)
+    try:
+        env = {"SSH_AUTH_SOCK": path}
+        made = run(repo, "init", "--sign", "ssh", "--key", f"key::{device.public}", env=env)
+        assert made.code == 0, made.err
+        assert run(repo, "lock", "a.py", env=env).code == 0
+        assert run(repo, "verify").code == 0
+        (tmp_path / "allowed").write_text(f"ada@example.invalid {device.public}\n")
+        git(repo, "config", "gpg.ssh.allowedSignersFile", str(tmp_path / "allowed"))
+        git(repo, "verify-commit", LOG_REF)
+    finally:
+        device.close()
+    # Named by its file, without an agent: what is missing is said, and nobody is asked to touch anything.
+    (tmp_path / "id_sk.pub").write_text(device.public + "\n")
+    refused = run(repo, "lock", "b.py", "--key", str(tmp_path / "id_sk.pub"), "--json", env={"SSH_AUTH_SOCK": ""})
+    assert (refused.code, refused.json["error"]["code"]) == (1, "no_key")
+    assert "ssh-add" in refused.json["error"]["next"]
 
 
 def test_an_agent_that_never_answers_is_a_refusal_within_the_limit(tmp_path: Path) -> None:
