@@ -37,6 +37,17 @@ _NEEDS_EXACTLY = {
     "task.assign": "assign",
 }
 _NAME_BYTES = 100
+_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_HEX = frozenset("0123456789ABCDEF")
+_SSH_LENGTH, _GPG_LENGTHS = 43, (40, 64)
+
+
+def is_fingerprint(text: str) -> bool:
+    """Tell whether a text has the form of a fingerprint: `SHA256:` and base64 for SSH, upper-case hex for GPG."""
+    kind, colon, rest = text.partition(":")
+    if colon:
+        return kind == "SHA256" and len(rest) == _SSH_LENGTH and _BASE64.issuperset(rest)
+    return len(text) in _GPG_LENGTHS and _HEX.issuperset(text)
 
 
 class Proven(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord import config, principals
-from gitcoord.errors import RemoteFault, UnrelatedLogs, UnsupportedRepository
+from gitcoord.errors import BadRequest, RemoteFault, UnrelatedLogs, UnsupportedRepository
 from gitcoord.model import ALIAS_REF, DEFAULT_LIMITS, LOG_REF, Key, Operation, Policy
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.clone import clone_id
@@ -38,6 +38,21 @@ class Signing(NamedTuple):
     kind: str | None = None
     key: str | None = None
     trust: str | None = None
+
+
+def pin_root(access: Access, fingerprint: str) -> str:
+    """Let this clone trust logs of one root only, from now on, and return that in words.
+
+    Raises:
+        BadRequest: it is no fingerprint; nothing was changed.
+    """
+    if not principals.is_fingerprint(fingerprint):
+        raise BadRequest(
+            f"{fingerprint!r} is no key's fingerprint",
+            next="give it whole, as gitcoord keys list shows it where the log is: SHA256:..., or a GPG key's 40 digits",
+        )
+    config.set_git_config(access.repository.git_dir, ROOT_KEY, fingerprint)
+    return f"this clone trusts logs of the root {fingerprint} from now on ({ROOT_KEY})"
 
 
 def initialise(
@@ -73,18 +88,15 @@ def initialise(
     """
     access = open_access(start)
     _refuse_shared_files(access)
+    warnings: list[str] = []
+    signing = signing or Signing()
+    # Before anything is fetched: what comes is judged by it.
+    notices = [] if signing.trust is None else [pin_root(access, signing.trust)]
     made = prepare_runtime(access.repository)
     clone_id(access.runtime)
     coordinator = access.coordinator
     restored = created = False
     signer: Signer | None = None
-    warnings: list[str] = []
-    notices: list[str] = []
-    signing = signing or Signing()
-    if signing.trust is not None:
-        # Before anything is fetched: what comes is judged by it.
-        config.set_git_config(access.repository.git_dir, ROOT_KEY, signing.trust)
-        notices.append(f"this clone trusts logs of the root {signing.trust} from now on ({ROOT_KEY})")
     if coordinator.ref.read() is None:
         restored = coordinator.restore()
     joined = None if local else _look_around(access, remote, warnings, notices)
@@ -119,6 +131,11 @@ def _begin(access: Access, signing: Signing) -> tuple[bool, Signer | None]:
     """Make the log's first commit; return whether it was made here and not by another at once, and who signs."""
     git = config.read_git_config(access.repository.git_dir)
     signer = _signer(access, git, signing)
+    if git.root is not None and (signer is None or signer.fingerprint != git.root):
+        raise BadRequest(
+            f"this clone trusts logs of the root {git.root} only ({ROOT_KEY}), and there is none to join",
+            next=f"see that the remote is reached, or let go of that root: git config --unset {ROOT_KEY}",
+        )
     stamp = access.coordinator.clock.stamp()
     return access.coordinator.begin(_first_operation(git, stamp, signer), signer), signer
 

@@ -20,7 +20,7 @@ from gitcoord.errors import (
     StorageFault,
 )
 from gitcoord.service import points
-from gitcoord.service.setup import ROOT_KEY
+from gitcoord.service.setup import ROOT_KEY, pin_root
 from gitcoord.service.views import View
 from gitcoord.store.siderefs import KEPT, write_side_ref
 from gitcoord.values import TYPE_CHECKING, Any, NamedTuple
@@ -186,8 +186,7 @@ def _remote_fault(access: Access, examination: Examination, tip: bytes) -> Fault
 
 def _pinned(access: Access, request: Request, notices: list[str]) -> str | None:
     if request.trust is not None:
-        config.set_git_config(access.repository.git_dir, ROOT_KEY, request.trust)
-        notices.append(f"this clone trusts logs of the root {request.trust} from now on ({ROOT_KEY})")
+        notices.append(pin_root(access, request.trust))
         return request.trust
     return config.read_git_config(access.repository.git_dir).root
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -15,7 +16,7 @@ from support.forge import Forge, honest_log, make_key, set_lock
 from support.forgeries import FORGERIES, SIGNED
 from support.mcp_face import ask, connected
 from support.program import run
-from support.repo import LOG_REF, git
+from support.repo import LOG_REF, git, make_repo
 from support.team import Team, desk, tip
 from support.world import granted
 
@@ -155,10 +156,31 @@ def test_a_role_without_repair_waits_and_one_with_it_sets_the_remote_back(team: 
 def test_a_log_of_another_root_than_the_trusted_one_is_not_joined(team: Team) -> None:
     _signed_team(team)
     three = team.clone("three")
-    done = run(three, "init", "--trust", "SHA256:another", "--json")
+    done = run(three, "init", "--trust", "SHA256:" + 43 * "A", "--json")
     assert done.code == 3, done
     assert "rule root" in done.json["error"]["message"]
     assert git(three, "for-each-ref", LOG_REF) == ""
+
+
+def test_what_is_no_fingerprint_is_trusted_by_nobody_and_changes_nothing(team: Team) -> None:
+    _signed_team(team)
+    three = team.clone("three")
+    for words in (("init", "--trust", "SHA256:short"), ("init", "--trust", "ada")):
+        done = run(three, *words, "--json")
+        assert (done.code, done.json["error"]["code"]) == (2, "bad_request"), done
+    assert git(three, "config", "--default", "", "gitcoord.root") == ""
+    assert not os.path.exists(f"{three}/.git/gitcoord")
+    assert run(three, "init").code == 0
+    root = git(three, "config", "gitcoord.root")
+    assert run(three, "verify", "--trust", "nonsense").code == 2
+    assert git(three, "config", "gitcoord.root") == root
+
+
+def test_a_clone_that_trusts_a_root_begins_no_log_without_it(tmp_path: Path) -> None:
+    where = make_repo(tmp_path / "alone")
+    done = run(where, "init", "--trust", "SHA256:" + 43 * "A", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "bad_request"), done
+    assert git(where, "for-each-ref", LOG_REF) == ""
 
 
 def test_what_is_bad_when_a_clone_joins_is_left_out(team: Team) -> None:
