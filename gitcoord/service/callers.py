@@ -157,7 +157,6 @@ class Callers:
         name = self._lowest_free(state, now) if wished is None else wished
         names.check_session_id(name)
         credentials.check_words("session.start", {"session": name, "agent": _clipped(self.hint), "intent": intent})
-        limits = state.policy["limits"]
         return {
             "id": sign_on.id,
             "type": "session.start",
@@ -169,11 +168,17 @@ class Callers:
             "intent": intent,
             "machine_name": machine_name(),
             "clone": clone_id(self._access.runtime),
-            "lease_s": limits["lease_process_s"] if self.process else limits["lease_command_s"],
+            "lease_s": self.usual_lease_s(state),
             "process": self.process,
             "proof": None if sign_on.life is None else sign_on.life.proof,
             "takeover": self._takeover(state, now, name, wanted=takeover or wished is None),
         }
+
+    def usual_lease_s(self, state: State) -> int:
+        """Return the lease of a session that asks for none in particular; never more than the policy allows."""
+        limits = state.policy["limits"]
+        usual = limits["lease_process_s"] if self.process else limits["lease_command_s"]
+        return min(usual, limits["lease_max_s"])
 
     def _lowest_free(self, state: State, now: Stamp) -> str:
         base = names.session_id_from(self.hint)

@@ -201,12 +201,10 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
 def _resumption(desk: Desk, state: State, request: Request, made: SignOn) -> dict[str, Any]:
     from gitcoord.runtime.machine import machine_name
 
-    limits = state.policy["limits"]
-    usual = limits["lease_process_s"] if desk.callers.process else limits["lease_command_s"]
     return {
         "process": desk.callers.process,
         "proof": None if made.life is None else made.life.proof,
-        "lease_s": request.lease_s or usual,
+        "lease_s": request.lease_s or desk.callers.usual_lease_s(state),
         "machine_name": machine_name(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -223,3 +224,14 @@ def test_a_policy_that_is_no_json_is_named_with_its_file(repo: str, tmp_path: Pa
     assert done.code == 2
     assert str(draft) in done.err
     assert "--text" not in done.err
+
+
+def test_a_policy_that_allows_shorter_leases_only_keeps_nobody_out(repo: str, tmp_path: Path) -> None:
+    policy = run(repo, "policy", "show", "--json").json["policy"]
+    policy["version"] += 1
+    policy["limits"]["lease_max_s"] = 600
+    draft = tmp_path / "draft"
+    draft.write_text(json.dumps(policy), encoding="utf-8")
+    assert run(repo, "policy", "set", str(draft)).code == 0
+    assert "in 10 min" in run(repo, "lock", "a", "--session", "new").out
+    assert run(repo, "lock", "b", "--ttl", "20m", "--session", "new").code == 1
