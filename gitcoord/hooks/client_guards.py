@@ -129,13 +129,13 @@ def _switched_off(repository: Repository, name: str) -> str:
     if name not in _SWITCHES:
         return ""
     files, keys, value = _SWITCHES[name]
-    for top in (repository.worktree, os.path.expanduser("~")):
-        for file in files if top is not None else ():
-            path = os.path.join(top or "", file)
-            try:
-                off = _value(path, keys) is value
-            except CoordError as error:
-                return f"what {name} reads cannot be read: {error.message}"
-            if off:
-                return f"{path} switches all hooks off: {'.'.join(keys)}"
+    top = repository.worktree
+    here = [] if top is None else [os.path.join(top, file) for file in files]
+    for path in (*here, *(clients.in_home(name, file) for file in files)):
+        try:
+            off = _value(path, keys) is value
+        except CoordError as error:
+            return f"what {name} reads cannot be read: {error.message}"
+        if off:
+            return f"{path} switches all hooks off: {'.'.join(keys)}"
     return ""

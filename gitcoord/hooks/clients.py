@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from gitcoord import config
 from gitcoord.errors import BadRequest
 from gitcoord.hooks import clientfiles
 from gitcoord.hooks.clientfiles import Change, Entry
@@ -186,9 +187,32 @@ def _entries(name: str, parts: tuple[str, ...], flags: list[str], *, user: bool)
     return found
 
 
-def _top(repository: Repository, *, user: bool) -> str:
-    if user:
-        return os.path.expanduser("~")
+_HOMES = {
+    "claude": ("CLAUDE_CONFIG_DIR", ".claude", ""),
+    "codex": ("CODEX_HOME", ".codex", ""),
+    "gemini": ("GEMINI_CLI_HOME", ".gemini", ".gemini"),
+    "opencode": ("XDG_CONFIG_HOME", ".config", ""),
+}
+"""Where clients look instead of in a directory of the home: the variable, the directory, and its name there."""
+
+
+def in_home(name: str, file: str) -> str:
+    """Return the path of a file that a client reads for all projects of a person.
+
+    Args:
+        name: the client.
+        file: relative to the home.
+    """
+    variable, directory, called = _HOMES.get(name, ("", "", ""))
+    instead = config.environment().get(variable) if variable else None
+    if not instead:
+        return os.path.join(os.path.expanduser("~"), file)
+    first, _, rest = file.partition("/")
+    below = os.path.join(called, rest) if first == directory else file
+    return os.path.join(os.path.abspath(os.path.expanduser(instead)), below)
+
+
+def _top(repository: Repository) -> str:
     if repository.worktree is None:
         raise BadRequest("a bare repository has no files that a client reads", next="use a clone with a worktree")
     return repository.worktree
@@ -197,13 +221,15 @@ def _top(repository: Repository, *, user: bool) -> str:
 def _changes(
     repository: Repository, text: str, parts: tuple[str, ...], flags: list[str], *, user: bool
 ) -> list[tuple[str, str, list[Entry]]]:
-    top = _top(repository, user=user)
+    top = "" if user else _top(repository)
     found: list[tuple[str, str, list[Entry]]] = []
     for name in named(text):
         files: dict[str, list[Entry]] = {}
         for entry in _entries(name, parts, flags, user=user):
             files.setdefault(entry.file, []).append(entry)
-        found += [(name, os.path.join(top, file), entries) for file, entries in files.items()]
+        found += [
+            (name, in_home(name, file) if user else os.path.join(top, file), entries) for file, entries in files.items()
+        ]
     return found
 
 

@@ -37,6 +37,11 @@ def add(common_dir: str, events: tuple[str, ...]) -> str:
 
     def change(text: str) -> str:
         rest = scripts.cut(text)
+        if scripts.is_ours(rest):
+            raise CoordError(
+                f"{common_dir}/config has gitcoord's hooks and not the mark {scripts.END!r} behind them",
+                next="take out by hand what begins with the mark before them",
+            )
         mark = scripts.BEGIN if rest.endswith("\n") or not rest else f"\n{scripts.BEGIN_AFTER}"
         rows = [mark]
         for event in events:

@@ -150,6 +150,8 @@ def _husky_top(place: Place) -> str:
 def _refreshed(job: Job, event: str, target: str, text: str) -> Done:
     """Bring what an earlier installation wrote up to date."""
     kept = target + scripts.KEPT
+    if scripts.is_maimed(text) and not os.path.lexists(kept):
+        return _maimed(event, target)
     if os.path.lexists(kept):
         how, wanted = "chained", scripts.dispatcher(event, job.flags, job.python)
     elif scripts.is_whole(text):
@@ -174,6 +176,8 @@ def uninstall(repository: Repository) -> list[Done]:
     found = _remove_files(repository, places.find(repository))
     path = gitconfig.drop(repository.common_dir)
     if path is not None:
+        if gitconfig.events(repository.common_dir):
+            return [*found, _maimed("all", path)]  # what it names stays too, or git would miss it
         found.append(Done("all", "removed", path, []))
     folder = os.path.join(repository.runtime, "hooks")
     if os.path.isdir(folder):
@@ -208,9 +212,18 @@ def _remove_one(target: str, event: str) -> Done | None:
         os.rename(kept, target)
     elif scripts.is_whole(text):
         os.unlink(target)
+    elif scripts.is_maimed(text):
+        return _maimed(event, target)
     else:
         _write(target, scripts.cut(text), stat.S_IMODE(os.stat(target).st_mode))
     return Done(event, "removed", target, [])
+
+
+def _maimed(event: str, target: str) -> Done:
+    """Say what to do about a block whose end nobody can tell; it is left as it is."""
+    return Done(
+        event, "by hand", target, [f"# {scripts.END!r} is missing: take out what begins with {scripts.BEGIN!r}"]
+    )
 
 
 def status(repository: Repository, version: tuple[int, int] | None = None) -> list[Done]:

@@ -13,7 +13,7 @@ from gitcoord.hooks import git_events
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 USAGE = 2
 _OPTIONS = ("--mode", "--errors", "--own")
@@ -73,8 +73,15 @@ def broken(what: str, error: Exception, flags: Mapping[str, str], *, default: st
     return git_events.REFUSED if closed else 0
 
 
-def errors_setting(flags: Mapping[str, str], default: str) -> str:
-    """Return what an error of gitcoord's own means, read with as little as possible: the rest may be broken."""
+def errors_setting(flags: Mapping[str, str], default: str, places: Iterable[str] = ()) -> str:
+    """Return what an error of gitcoord's own means, read with as little as possible: the rest may be broken.
+
+    Args:
+        flags: what the hook's command line says.
+        default: what holds where nobody says anything.
+        places: directories whose repositories are asked; the working directory's by default. One that says `closed`
+            closes.
+    """
     import os
 
     from gitcoord import config
@@ -84,8 +91,11 @@ def errors_setting(flags: Mapping[str, str], default: str) -> str:
     env = config.environment()
     said = flags.get("errors") or env.get("GITCOORD_HOOK_ERRORS")
     if not said:
-        try:
-            said = repository_config(find_repository(os.getcwd(), env)).get("gitcoord.hookerrors")
-        except (CoordError, OSError):
-            said = None
+        found: set[str | None] = set()
+        for place in [*places] or [os.getcwd()]:
+            try:
+                found.add(repository_config(find_repository(place, env)).get("gitcoord.hookerrors"))
+            except (CoordError, OSError):
+                continue
+        said = "closed" if "closed" in found else "open" if "open" in found else None
     return said if said in ("open", "closed") else default

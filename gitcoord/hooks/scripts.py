@@ -157,6 +157,11 @@ def is_ours(text: str) -> bool:
     return any(mark in text for mark in (BEGIN, BEGIN_FILE, BEGIN_AFTER))
 
 
+def is_maimed(text: str) -> bool:
+    """Tell whether gitcoord stands in a file, and nobody can say up to where: the mark at its end is gone."""
+    return is_ours(text) and cut(text) == text
+
+
 def is_whole(text: str) -> bool:
     """Tell whether a file is gitcoord's alone: nobody has written anything beside it since."""
     return text.startswith(f"#!/bin/sh\n{BEGIN_FILE}\n") and text.endswith(f"\n{END}\n") and text.count(END) == 1

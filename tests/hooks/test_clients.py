@@ -241,3 +241,47 @@ def test_a_table_is_put_in_and_taken_out(text: str) -> None:
     assert tomllib.loads(after)["mcp_servers"]["gitcoord"] == value
     assert tomltext.set_table(after, "x", ("mcp_servers", "gitcoord"), value) == after
     assert tomllib.loads(tomltext.drop_table(after, ("mcp_servers", "gitcoord"))) == tomllib.loads(text)
+
+
+HOMES = {
+    "claude": ("CLAUDE_CONFIG_DIR", [".claude.json", "settings.json"]),
+    "codex": ("CODEX_HOME", ["config.toml", "hooks.json"]),
+    "gemini": ("GEMINI_CLI_HOME", [".gemini/settings.json"]),
+    "opencode": ("XDG_CONFIG_HOME", ["opencode/opencode.json", "opencode/plugins/gitcoord.js"]),
+}
+
+
+@pytest.mark.parametrize("client", HOMES)
+def test_a_client_that_looks_elsewhere_than_in_the_home_is_set_up_there(repo: str, client: str, tmp_path: Path) -> None:
+    variable, files = HOMES[client]
+    home, there = tmp_path / "home", tmp_path / "a place"
+    for folder in (home, there / ".gemini", there / "opencode"):
+        folder.mkdir(parents=True)
+    theirs = {"settings.json": '{ "theirs": 1, // kept\n}\n', "config.toml": "[theirs]\nx = 1\n"}
+    for name, text in theirs.items():
+        for folder in (there, there / ".gemini", there / "opencode"):
+            (folder / name).write_text(text)
+    was, home_was = tree_of(str(there)), tree_of(str(home))
+    env = {"HOME": str(home), variable: str(there)}
+    done = run(repo, "init", "--client", client, "--user", "--json", env=env)
+    assert [row["path"] for row in done.json["clients"]] == [str(there / file) for file in files]
+    written = tree_of(str(there))
+    assert all(b"gitcoord" in written[file][2] for file in files)
+    assert run(repo, "init", "--client", client, "--user", "--check", env=env).code == 0
+    assert run(repo, "init", "--client", client, "--user", env=env).code == 0
+    assert tree_of(str(there)) == written
+    assert run(repo, "init", "--client", client, "--user", "--check", env={"HOME": str(home)}).code == 1
+    assert run(repo, "init", "--client", client, "--user", "--remove", env=env).code == 0
+    assert (tree_of(str(there)), tree_of(str(home))) == (was, home_was)
+
+
+@pytest.mark.parametrize("client", [*HOMES, "cursor", "vscode"])
+def test_without_a_place_of_its_own_a_client_is_set_up_in_the_home(repo: str, client: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {"HOME": str(home)}
+    done = run(repo, "init", "--client", client, "--user", "--json", env=env)
+    assert all(row["path"].startswith(f"{home}/.") for row in done.json["clients"])
+    assert run(repo, "init", "--client", client, "--user", "--check", env=env).code == 0
+    assert run(repo, "init", "--client", client, "--user", "--remove", env=env).code == 0
+    assert tree_of(str(home)) == {}

@@ -202,6 +202,16 @@ def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) 
     assert "could not judge" in done.out
 
 
+def test_the_setting_is_that_of_the_repository_that_is_written(repo: str, tmp_path: Path) -> None:
+    git(repo, "config", "gitcoord.hookErrors", "closed")
+    with open(f"{repo}/.git/refs/gitcoord/main", "w", encoding="ascii") as file:
+        file.write("0" * 39 + "1\n")
+    fields = {"session_id": "a", "cwd": str(tmp_path), "tool_name": "Write"}
+    payload = {**fields, "tool_input": {"file_path": f"{repo}/src/app.py"}}
+    done = run(str(tmp_path), "hook", "claude", "PreToolUse", stdin=json.dumps(payload).encode())
+    assert "Nothing may be written until it can" in done.out
+
+
 def test_odd_values_in_a_payload_are_passed_over(repo: str) -> None:
     odd: list[Any] = [None, [], "text", {"file_path": 7}, {"files": [1, None]}, {"edits": [[], {"file_path": {}}]}]
     for tool_input in odd:

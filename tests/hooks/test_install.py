@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gitcoord.errors import CoordError
 from gitcoord.hooks import git_events, gitconfig, install, scripts
 from gitcoord.service import initialise
 from gitcoord.store.repository import find_repository
-from support.guarded import OLD_GIT, lock, make_guarded, run_git, tree_of, write
+from support.guarded import OLD_GIT, gits, lock, make_guarded, run_git, tree_of, write
 from support.program import run
 from support.repo import add_worktree, git, make_repo
 
@@ -374,3 +375,28 @@ def test_where_the_program_is_missing_the_setting_holds_in_every_shell(
         done = subprocess.run(command, cwd=repo, input="", capture_output=True, check=False, text=True)
         assert f"the guard of {event} is broken (127)" in done.stderr
         assert done.returncode == (0 if setting == "open" else 1)
+
+
+@pytest.mark.parametrize("layout", gits())
+def test_a_block_whose_end_was_taken_away_is_left_as_it_is_and_that_is_said(repo: str, layout: str) -> None:
+    path = put(repo, "pre-commit", "#!/bin/sh\necho mine\n")
+    version = gits()[layout]
+    install.install(find_repository(repo, {}), git_events.CLIENT, [], version)
+    path = path if layout == "files" else f"{repo}/.git/config"
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    maimed = text.replace("# <<< gitcoord <<<\n", "")
+    assert maimed != text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(maimed)
+    if layout == "files":
+        again = {one.event: one for one in install.install(find_repository(repo, {}), git_events.CLIENT, [], version)}
+        assert again["pre-commit"].how == "by hand"
+    else:
+        with pytest.raises(CoordError, match="not the mark"):
+            install.install(find_repository(repo, {}), git_events.CLIENT, [], version)
+    done = {one.event: one for one in install.uninstall(find_repository(repo, {}))}
+    assert done["pre-commit" if layout == "files" else "all"].how == "by hand"
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == maimed
+    assert run_git(repo, "commit", "--allow-empty", "-m", "Still runs").code == 0
