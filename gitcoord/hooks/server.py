@@ -43,8 +43,10 @@ def pre_receive(access: Access, settings: Settings, updates: list[Update]) -> bo
     refused = [line for update in updates if update.ref in (LOG_REF, ALIAS_REF) for line in _log_fault(access, update)]
     branches = [one for one in updates if one.ref.startswith("refs/heads/") and not is_zero(one.new)]
     if branches and access.log.ref.read() is not None:
-        found = pushed.commits([one.new for one in branches], ["--all"])
-        faults = judge(access, settings, found)
+        env = _as_it_is(config.environment())
+        # Not what any ref has: tags and other refs are not judged, and may have brought a commit before.
+        found = pushed.commits([one.new for one in branches], ["--branches"], env)
+        faults = judge(access, settings, found, env)
         if faults:
             lines = [*pushed.fault_lines(faults), pushed.way_out(faults)]
             if settings.mode == "warn":
@@ -54,6 +56,11 @@ def pre_receive(access: Access, settings: Settings, updates: list[Update]) -> bo
     if refused:
         speech.tell(["gitcoord: push refused:", *refused])
     return not refused
+
+
+def _as_it_is(env: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which git shows commits as they lie there: anybody who pushes can push replace refs."""
+    return {**env, "GIT_NO_REPLACE_OBJECTS": "1"}
 
 
 def _log_fault(access: Access, update: Update) -> list[str]:
@@ -108,7 +115,7 @@ def check_range(start: str, base: str, head: str) -> tuple[list[pushed.Pushed], 
     env = config.without_repository(config.environment())
     where = access.repository.worktree or access.repository.git_dir
     oids = [_commit_at(where, name, env) for name in (base, head)]
-    env["GIT_DIR"] = access.repository.git_dir
+    env = {**_as_it_is(env), "GIT_DIR": access.repository.git_dir}
     found = pushed.commits([oids[1]], [oids[0]], env)
     _check_whole(access, found)
     settings = settle({}, repository_config(access.repository), Settings())

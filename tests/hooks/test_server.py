@@ -108,6 +108,32 @@ def test_a_stale_holders_push_is_refused_end_to_end(site: Site) -> None:
     assert run_git(site.alice, "push", "origin", "main", session=None).code == 0
 
 
+def test_a_replace_ref_hides_nothing_from_the_door(site: Site) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    site.fetch(site.bob)
+    bad = commit(site.bob, "src/app.py", None)
+    harmless = git(site.bob, "commit-tree", "-p", "origin/main", "-m", "Nothing", "origin/main^{tree}")
+    git(site.bob, "push", "-q", "origin", f"{harmless}:refs/replace/{bad}")
+    ran = run_git(site.bob, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert "src/app.py is held by alice" in ran.err
+    git(site.bob, "replace", bad, harmless)
+    done = run(site.bob, "ci", "--base", "origin/main", "--head", "HEAD")
+    assert done.code == 1, done
+
+
+@pytest.mark.parametrize("ref", ["refs/tags/one", "refs/other/one"])
+def test_a_commit_that_came_under_another_ref_before_is_judged_on_its_way_to_a_branch(site: Site, ref: str) -> None:
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    commit(site.bob, "src/app.py", None)
+    git(site.bob, "push", "-q", "origin", f"HEAD:{ref}")
+    ran = run_git(site.bob, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    assert "src/app.py is held by alice" in ran.err
+
+
 def test_a_commit_that_names_no_session_passes_nobodys_lock(site: Site) -> None:
     lock(site.alice, "src/", session="alice")
     site.send(site.alice)
