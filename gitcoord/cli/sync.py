@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _WATCH_S = 5
 _REFUSED_SHOWN = 20
+_PATHS_SHOWN = 5
 
 
 def add_sync(parser: Parser) -> None:
@@ -113,10 +114,24 @@ def _show(answer: Answer) -> None:
     for event in answer.get("events") or ():
         found = event["found"] or "nothing"
         print(f"{event['event']}: expected {event['expected'][:12]}, found {found[:12]}; {event['done']}")
+    for one in (answer.get("settled") or ())[:_REFUSED_SHOWN]:
+        print(f"found out: {_fate(one)}")
     for refusal in (answer.get("refused") or ())[:_REFUSED_SHOWN]:
         print(
             f"refused: {visible(refusal['type'])} of {visible(refusal['session'])}: {visible(refusal['message'], 500)}"
         )
+
+
+def _fate(one: Answer) -> str:
+    """Return what became of an operation whose fate was unknown, in one line."""
+    what = " ".join([visible(one["type"]), *(visible(path, 200) for path in one["claims"][:_PATHS_SHOWN])])
+    token = "" if one["token"] is None else f", token {one['token']}"
+    fates = {
+        "in_effect": f"in effect{token}",
+        "refused": f"refused: {visible(one.get('message'), 500)}",
+        "not_on_the_log": "not on the log; ask for it again if you still want it",
+    }
+    return f"{what} of {visible(one['session'])} ({visible(one['id'])}): {fates[one['fate']]}"
 
 
 def _distance(answer: Answer) -> str:

@@ -20,6 +20,19 @@ TOOLS = (
             "refused": records(
                 {"id": text(), "type": text(), "session": text(), "claims": texts(), "code": text(), "message": text()}
             ),
+            "settled": records(
+                {
+                    "id": text(),
+                    "type": text(),
+                    "session": text(),
+                    "claims": texts(),
+                    "fate": text(
+                        "what became of an operation whose answer was lost: in_effect, refused, not_on_the_log"
+                    ),
+                    "token": maybe(integer()),
+                    "message": text(),
+                }
+            ),
             "remote": text(),
             "reached_at": maybe(text()),
         },

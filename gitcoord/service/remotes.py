@@ -26,6 +26,7 @@ from gitcoord.service.access import Access
 from gitcoord.service.project import is_remote_url, repository_config
 from gitcoord.service.views import View
 from gitcoord.sharing.door import newest_good
+from gitcoord.sharing.fates import found_out
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
 from gitcoord.sharing.sharer import Sharer
@@ -238,7 +239,8 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
 
     Returns:
         `ok`, `remote_state` (`equal`, `grown`, `absent`, or the name of what was not in order), `ahead`, `behind`,
-        `refused` (what merges that came refused), `events`, and where the remote is.
+        `refused` (what merges that came refused), `settled` (what became of operations whose fate was unknown; see
+        `found_out`), `events`, and where the remote is.
 
     Raises:
         RemoteFault: it was not reached, does not take the log, or its answer was lost.
@@ -267,6 +269,7 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
         "ok": True,
         "remote_state": state,
         "refused": _refused(access, tip, adopted=adopt),
+        "settled": [] if after.tip is None else found_out(access.log, access.runtime, after.tip),
         "events": events,
         "mirrors": _mirrored(access),
         **standing(access),

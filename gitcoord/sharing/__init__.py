@@ -8,11 +8,13 @@ renewal) is written here at once and published a little later.
 - `sound` tells whether a commit that somebody pushed can be one of the log at all;
 - `growth` tells how the tip that the remote has now lies to the one that it was last seen to have;
 - `flights` are pushes whose end matters: noted before they begin, found out about where the answer was lost;
+- `fates` finds out what became of operations whose push ended with nobody there to hear it;
 - `waiting` is what was written here only: laid anew where the remote turns some of it away;
 - `losers` are sessions of this clone whose place another clone's took: told here, for the log has no place for it;
 - `ours` is this clone's side of a meeting: what is kept and noted, merges that are written, the tip that moves;
 - `judging` holds what the remote has against what was seen of it, and puts damage right;
 - `meeting` is one process's work with the remote: push, fetch, have judged, merge;
+- `fairness` says how long who pushes holds back, so that none of many clones comes to nothing;
 - `sharer` is the door: it decides what has to be confirmed, and gives an answer only when its fate is known.
 
 The invariant that all of it keeps: the local tip is the last seen tip of the remote, or lies ahead of it by this

@@ -18,6 +18,7 @@ from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import shared as notes
 from gitcoord.runtime.shared import Contact, Flight, Shared
+from gitcoord.sharing.fates import ask_about
 from gitcoord.sharing.growth import has_first_parent, is_behind
 from gitcoord.sharing.words import answer_lost, not_taken
 from gitcoord.store.siderefs import PENDING, SEEN, drop_side_ref, write_side_ref
@@ -64,11 +65,28 @@ class Flights:
         return self.contact.tip
 
     def saw(
-        self, tip: bytes | None, began: Stamp, *events: dict[str, Any], quarantine: dict[str, Any] | None = None
+        self,
+        tip: bytes | None,
+        began: Stamp,
+        *events: dict[str, Any],
+        quarantine: dict[str, Any] | None = None,
+        ours: bool = False,
     ) -> None:
-        """Write down what a look at the remote found that began at a time, and what was not in order."""
+        """Write down what a look at the remote found that began at a time, and what was not in order.
+
+        Args:
+            tip: the tip that it has.
+            began: when the look began.
+            events: what was not in order.
+            quarantine: the bad history that is there.
+            ours: this clone has just pushed the tip.
+        """
         before = self.contact
         after = before._replace(tip=tip, reached=notes.moment(began), failed=None, quarantine=quarantine)
+        if ours:
+            after = after._replace(won=before.won + 1)
+        elif tip != before.tip:
+            after = after._replace(won=0, others=notes.moment(began))
         for one in events:
             after = after.with_event(one)
         notes.write_contact(self._runtime, after)
@@ -121,6 +139,8 @@ class Flights:
         if still is not None and not taken:
             notes.write_flight(self._runtime, still)  # perhaps it was just that one which landed
         else:
+            if before is not None:
+                ask_about(self.local, self._runtime, before, answered=head)
             self.close(before or flight)
         return taken
 
@@ -136,7 +156,7 @@ class Flights:
         if said.outcome == "rejected":
             raise not_taken(self.shared, said.reason)
         if said.outcome == "taken":
-            self.saw(flight.head, began)
+            self.saw(flight.head, began, ours=True)
         return said.outcome == "taken"
 
     # -- finding out

@@ -26,6 +26,7 @@ from gitcoord.runtime import shared as notes
 from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Shared
 from gitcoord.sharing.door import newest_good, way_to_repair
+from gitcoord.sharing.fates import ask_about
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import has_first_parent, is_behind
 from gitcoord.sharing.judging import REFLOG_READ_AGAIN, Judging
@@ -99,11 +100,14 @@ class Meeting:
 
     # -- looking
 
-    def settle(self) -> None:
+    def settle(self, answered: bytes | None = None) -> None:
         """Find out how a push ended whose answer was lost, and go on from there.
 
         Where the remote turns the same push away by now, its end stays open (`Flights.is_open`), and whatever is pushed
         next decides it.
+
+        Args:
+            answered: the pushed commit whose caller is here; what became of all others is told by who asks next.
 
         Raises:
             RemoteUnknown: that cannot be found out now.
@@ -122,6 +126,7 @@ class Meeting:
         except RemoteFault as error:
             unknown = RemoteUnknown(f"how an earlier push ended is not known: {error.message}")
             raise self.flights.failed(unknown, began) from None
+        ask_about(self.local, self._runtime, flight, answered)
         self.flights.close(flight)
         self.join()
 

@@ -91,8 +91,11 @@ def test_a_remote_that_vanishes_with_its_answer_leaves_it_unknown_until_it_is_ba
     assert desk.status()["remote"]["unreached"]["code"] == "remote_unknown"
     refused_by(clones.desk(0, "second", real=True).lock_files(["b"], reason="behind it"), "remote_unknown")
     clones.heal()
-    done(desk.sync())
-    assert [lock["state"] for lock in desk.get_locked_files("a")["locks"]] == ["confirmed"]
+    (told,) = done(desk.sync())["settled"]
+    (lock,) = desk.get_locked_files("a")["locks"]
+    assert lock["state"] == "confirmed"
+    assert (told["id"], told["fate"], told["token"]) == (lock["grant"], "in_effect", lock["token"])
+    assert done(desk.sync())["settled"] == [], "once"
     assert count(clones, "unknown") == 1
     assert count(clones, "behind it") == 0
     refused_by(other.lock_files(["a"]), "lock_held")
@@ -126,8 +129,25 @@ def test_a_push_that_lands_after_its_client_was_killed_is_waited_for(clones: Clo
     refused_by(refusal, "lock_held")
     assert refusal["conflicts"][0]["session"] == "mortal"
     assert (count(clones, "mortal 0.1"), count(clones, "second"), count(clones, "third")) == (1, 0, 0)
+    (told,) = done(clones.desk(0, real=True).sync())["settled"]
+    assert (told["session"], told["claims"], told["fate"]) == ("mortal", ["a"], "in_effect"), "who asked is gone"
     clones.converge()
     clones.check_sound()
+
+
+def test_a_push_that_did_not_land_is_told_to_be_nowhere(clones: Clones) -> None:
+    desk, other = clones.desk(0, real=True), clones.desk(1, real=True)
+    desk.sign_on()
+    other.sign_on()
+    gone = f"{clones.hub}.away"
+    clones.hook("pre-receive", f'rm "$0"; mv "{clones.hub}" "{gone}"; {CUT}')
+    refused_by(desk.lock_files(["a"], reason="lost"), "remote_unknown")
+    clones.heal()
+    granted(other.lock_files(["a"], reason="quicker"))
+    (told,) = done(desk.sync())["settled"]
+    assert (told["claims"], told["fate"], told["token"]) == (["a"], "not_on_the_log", None)
+    assert count(clones, "lost") == 0
+    assert done(desk.sync())["settled"] == []
 
 
 def test_a_push_that_lands_late_is_not_called_failed_because_the_same_one_is_rejected_by_then(clones: Clones) -> None:
