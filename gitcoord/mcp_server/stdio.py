@@ -14,7 +14,7 @@ import threading
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import anyio
 import anyio.lowlevel
@@ -29,7 +29,7 @@ from mcp_types import (
 )
 
 from gitcoord.errors import CoordError
-from gitcoord.mcp_server.wire import Malformed, read_message, write_message
+from gitcoord.mcp_server.wire import Malformed, id_at_head, read_message, write_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -41,11 +41,20 @@ if TYPE_CHECKING:
 MAX_LINE = 16 * 1024 * 1024
 """The longest line that is read as a message, in bytes."""
 
+_HEAD = 8 * 1024
+"""So much of a longer line is kept, to tell its client which request is refused."""
+
 _CHUNK = 256 * 1024
 _LINGER_S = 1.0
 """How long requests at work may still be answered after the input has ended."""
 
 _FLUSH_S = 1.0
+
+
+class TooLong(NamedTuple):
+    """A line that is too long to be read, by its beginning."""
+
+    head: bytes
 
 
 class Writer:
@@ -144,7 +153,7 @@ class Reader:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self.ended.set)
 
-    def _hand_over(self, line: bytes | None) -> bool:
+    def _hand_over(self, line: bytes | TooLong) -> bool:
         """Pass on what a line holds; tell whether anybody still listens."""
         try:
             call = partial(self._take, _read(line))
@@ -166,25 +175,27 @@ class Reader:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
             self._inbox.send_nowait(SessionMessage(message))
 
-    def _lines(self) -> Iterator[bytes | None]:
-        """Yield each line that is not blank, or None for one that is too long."""
+    def _lines(self) -> Iterator[bytes | TooLong]:
+        """Yield each line that is not blank, or the beginning of one that is too long."""
         kept = bytearray()
-        skipping = False
+        skipping: TooLong | None = None
         while chunk := os.read(self._fd, _CHUNK):
             *whole, rest = chunk.split(b"\n")
             for part in whole:
                 line = bytes(kept + part) if kept else part
                 kept.clear()
-                if skipping or len(line) > MAX_LINE:
-                    skipping = False
-                    yield None
+                if skipping is not None or len(line) > MAX_LINE:
+                    yield skipping or TooLong(line[:_HEAD])
+                    skipping = None
                 elif line.strip():
                     yield line
             kept += rest
             if len(kept) > MAX_LINE:
-                skipping = True
+                skipping = skipping or TooLong(bytes(kept[:_HEAD]))
                 kept.clear()
-        if kept.strip():
+        if skipping is not None:
+            yield skipping
+        elif kept.strip():
             yield bytes(kept)
 
     async def relay_end(self) -> None:
@@ -196,9 +207,9 @@ class Reader:
         self._inbox.close()
 
 
-def _read(line: bytes | None) -> JSONRPCMessage:
-    if line is None:
-        raise Malformed(INVALID_REQUEST, f"the line is longer than {MAX_LINE:,} bytes", None)
+def _read(line: bytes | TooLong) -> JSONRPCMessage:
+    if isinstance(line, TooLong):
+        raise Malformed(INVALID_REQUEST, f"the line is longer than {MAX_LINE:,} bytes", id_at_head(line.head))
     return read_message(line)
 
 

@@ -69,6 +69,41 @@ def read_document(body: bytes) -> Any:
         raise Malformed(PARSE_ERROR, f"not JSON: {why}", _guess_id(body)) from error
 
 
+def id_at_head(head: bytes) -> RequestId | None:
+    """Return the id of a request of which only the beginning is known; None where that does not show it.
+
+    Args:
+        head: the first bytes of its line.
+    """
+    text = head.decode(errors="replace")
+    found: dict[str, Any] = {}
+    at = _past(text, 0, "{")
+    while at is not None and text[at : at + 1] == '"':
+        try:
+            name, at = _strict.raw_decode(text, at)
+            at = _past(text, at, ":")
+            if name in found:
+                return None
+            found[name] = None
+            value, at = (None, None) if at is None else _strict.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            break
+        # A number that goes on behind the head is another number.
+        if at is not None and text[at:].strip():
+            found[name] = value
+            at = _past(text, at, ",")
+    is_request = "method" in found or "params" in found
+    return _id_of(found) if is_request and "\ufffd" not in str(found.get("id")) else None
+
+
+def _past(text: str, at: int, mark: str) -> int | None:
+    """Return where the next thing begins behind a mark, None where there is no such mark."""
+    rest = text[at:].lstrip(_BLANKS)
+    if not rest.startswith(mark):
+        return None
+    return len(text) - len(rest[1:].lstrip(_BLANKS))
+
+
 def write_message(message: JSONRPCMessage) -> bytes:
     """Return a message as one line; what no JSON text can carry is spelled out."""
     try:
@@ -98,6 +133,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
+_BLANKS = " \t\r\n"
 _strict = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite, parse_constant=_no_constant)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
 
-from gitcoord.mcp_server.wire import Malformed, read_message, write_message
+from gitcoord.mcp_server.wire import Malformed, id_at_head, read_message, write_message
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -103,3 +103,26 @@ def test_a_message_is_written_on_one_line_whatever_it_holds() -> None:
 def test_a_lone_surrogate_is_spelled_out_in_what_is_written() -> None:
     line = write_message(JSONRPCResponse(jsonrpc="2.0", id=1, result={"\ud800": ["\udcff"]}))
     assert json.loads(line)["result"] == {"\\ud800": ["\\udcff"]}
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        ('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"a":"xxx', 7),
+        (' { "method" : "m" ,\t"id" : "a b" , "params": {', "a b"),
+        ('{"id":7,"params":{"a":', 7),
+        ('{"params":{"id":3},"method":"m","id":7,"jsonrpc', 7),
+        ('{"params":{"id":3,"a":"xxx', None),
+        ('{"method":"m","id":7', None),
+        ('{"method":"m","id":"cut', None),
+        ('{"method":"m","id":7,"id":8,"params":{', None),
+        ('{"method":"m","id":{},"params":{', None),
+        ('{"jsonrpc":"2.0","id":7,"result":{"a":', None),
+        ('{"method":"m","id":1.5,"params":{', None),
+        ("[" * 8192, None),
+        ('{"a":' + "[" * 8187, None),
+        ("", None),
+    ],
+)
+def test_the_head_of_a_line_that_is_too_long_tells_whose_request_it_is(head: str, found: int | str | None) -> None:
+    assert id_at_head(head.encode()) == found

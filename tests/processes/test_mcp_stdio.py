@@ -13,6 +13,7 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
+from gitcoord.mcp_server.stdio import MAX_LINE
 from gitcoord.service import initialise
 from support.mcp_face import ERAS, ROOT, ServerProcess, ask, child_environment, coordinated_repo, person
 from support.repo import fsck, log_length, make_repo
@@ -89,6 +90,14 @@ def test_nothing_that_a_client_can_send_ends_the_server_or_changes_the_log(repo:
         assert "Traceback" not in server.errors
         answered = {message.get("id") for message in server.heard}
         assert {901, 902, 903, 907, 908, 909, 910, 911, 912} <= answered
+
+
+def test_a_request_that_is_too_long_is_refused_by_its_id(repo: str) -> None:
+    with ServerProcess(repo) as server:
+        server.shake_hands()
+        server.send(STORE % (77, b'{"scope":"s","key":"k","value":"' + b"x" * MAX_LINE + b'"}'))
+        assert "the line is longer than" in server.answer(77)["error"]["message"]
+        assert server.ask("list_keys", scope="s")["keys"] == []
 
 
 def test_random_damage_to_good_requests_does_not_end_the_server(repo: str) -> None:
