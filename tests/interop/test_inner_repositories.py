@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gitcoord.service import Desk, initialise, open_desk
+from support.guarded import guard, run_git
 from support.program import run
 from support.repo import git, make_repo
 from support.world import code, granted
@@ -55,6 +56,31 @@ def test_the_submodule_itself_is_one_entry_of_the_repository(repo: str, inner: s
     assert os.path.isdir(inner)
     assert granted(desk(repo, "A").lock_files(["lib/mod"]))["locks"][0]["kind"] == "file"
     assert code(desk(repo, "B").lock_files(["lib/"])) == "lock_held"
+
+
+@pytest.mark.parametrize("initialised", [True, False])
+def test_the_submodule_itself_is_locked_by_each_of_its_names_also_before_it_is_there(
+    repo: str, inner: str, *, initialised: bool
+) -> None:
+    if not initialised:
+        git(repo, "submodule", "--quiet", "deinit", "--force", "lib/mod")
+        assert os.listdir(inner) == []
+    granted(desk(repo, "A").lock_files(["lib/mod"]))
+    for name in ("lib/mod", "lib/mod/", "./lib//mod", "lib/../lib/mod", inner, "lib"):
+        assert not desk(repo, "B").check([name])["ok"], name
+        assert code(desk(repo, "B").lock_files([name])) == "lock_held", name
+    assert desk(repo, "A").unlock_files(["lib/mod"])["released"] == ["lib/mod"]
+    granted(desk(repo, "B").lock_files([inner]))
+
+
+def test_who_moves_a_submodule_that_another_has_locked_is_stopped_at_the_commit(repo: str, inner: str) -> None:
+    git(repo, "commit", "-q", "-m", "Add a submodule")
+    guard(repo)
+    git(inner, "commit", "-q", "--allow-empty", "-m", "More")
+    granted(desk(repo, "A").lock_files(["lib/mod"]))
+    stopped = run_git(repo, "commit", "-a", "-m", "Move it", session="B")
+    assert (stopped.code != 0, "lib/mod" in stopped.err) == (True, True)
+    assert run_git(repo, "commit", "-a", "-m", "Move it", session="A").code == 0
 
 
 def test_a_link_and_what_it_leads_to_have_one_holder(repo: str) -> None:
