@@ -195,8 +195,8 @@ def read_environment(env: Mapping[str, str] | None = None) -> EnvSettings:
         harness=harness[0],
         harness_session=harness[1],
         no_color=bool(env.get("NO_COLOR")) or env.get("TERM") == "dumb",
-        durable=_parse_switch(env.get("GITCOORD_FSYNC")),
-        offline=_parse_switch(env.get("GITCOORD_OFFLINE")),
+        durable=parse_switch(env.get("GITCOORD_FSYNC")),
+        offline=parse_switch(env.get("GITCOORD_OFFLINE")),
         user_name=env.get("GIT_AUTHOR_NAME") or None,
         user_email=env.get("GIT_AUTHOR_EMAIL") or None,
         fallback_email=env.get("EMAIL") or None,
@@ -221,7 +221,7 @@ def _first_folder(text: str) -> str | None:
     return None
 
 
-def _parse_switch(text: str | None) -> bool | None:
+def parse_switch(text: str | None) -> bool | None:
     """Return a boolean as git writes it, or None for anything else."""
     word = (text or "").strip().lower()
     if word in {"true", "yes", "on", "1"}:
@@ -400,14 +400,14 @@ def parse_git_config(listing: bytes) -> GitSettings:
     """
     values = dict(_parse_entries(listing))
     return GitSettings(
-        durable=_parse_switch(values.get("gitcoord.fsync")),
+        durable=parse_switch(values.get("gitcoord.fsync")),
         user_name=values.get("author.name") or values.get("user.name") or None,
         user_email=values.get("author.email") or values.get("user.email") or None,
-        ignore_case=_parse_switch(values.get("core.ignorecase")),
+        ignore_case=parse_switch(values.get("core.ignorecase")),
         root=values.get("gitcoord.root") or None,
         sign=values.get("gitcoord.sign") or None,
         signing_key=values.get("gitcoord.signingkey") or None,
-        git_signs=_parse_switch(values.get("commit.gpgsign")),
+        git_signs=parse_switch(values.get("commit.gpgsign")),
         git_format=values.get("gpg.format") or None,
         git_key=values.get("user.signingkey") or None,
         gpg_program=values.get("gpg.openpgp.program") or values.get("gpg.program") or None,

@@ -14,20 +14,18 @@ An answer, a refusal too, is given only once the commit it rests on is published
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from gitcoord import config, envelope, render
-from gitcoord.errors import Contention, CoordError, IntegrityFault, Refused
+from gitcoord import render
+from gitcoord.errors import Contention, CoordError, Refused
+from gitcoord.keeper import Keeper
 from gitcoord.log import Commit, Log
 from gitcoord.model import LOG_REF, Operation
 from gitcoord.model_time import Stamp
-from gitcoord.runtime.group import BELIEVED_MS, Pending, PendingFile
+from gitcoord.runtime.group import BELIEVED_MS, Pending
 from gitcoord.runtime.machine import Clock
-from gitcoord.runtime.turn import Turn
 from gitcoord.state import State
-from gitcoord.store.entries import Object
 from gitcoord.store.repository import Repository
-from gitcoord.store.spool import Spool
 from gitcoord.transitions import Facts, advance
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
@@ -83,18 +81,17 @@ class ChainFullError(Exception):
         self.built = built
 
 
-class Coordinator(Log):
+class Coordinator(Keeper):
     """Extends the log of one repository. Safe for several threads, and beside any number of processes.
 
     Args:
-        repository: where.
+        repository: where; this one and what follows as `Keeper` has them.
         clock: who tells the time.
-        durable: whether objects and the ref are synced before an answer; without it a power cut may lose
-            what was acknowledged, a killed process still loses nothing.
-        files: how the names of its files in the runtime directory begin, so that two chains can be built side by side.
-        patience_s: how long a turn is waited for before the one who has it counts as stopped; None is the usual time.
+        durable: whether what is written is synced before an answer.
+        files: how the names of its files begin.
+        patience_s: how long a turn is waited for.
         believed_ms: how long a chain is built upon that nobody has added to or published.
-        beside: another log of the same repository, with which this one shares all that it knows.
+        beside: another log of the same repository.
         signers: says who signs what this process writes; None leaves all of it unsigned.
     """
 
@@ -111,19 +108,17 @@ class Coordinator(Log):
         signers: ChooseSigner | None = None,
     ) -> None:
         """Open; reads nothing yet."""
-        super().__init__(repository, durable=durable)
-        self.clock = clock
-        if beside is not None:
-            self.share_with(beside)
+        super().__init__(
+            repository,
+            clock,
+            durable=durable,
+            files=files,
+            patience_s=patience_s,
+            believed_ms=believed_ms,
+            beside=beside,
+        )
         self.signers = signers
-        self._pending = PendingFile(repository.runtime, f"{files}pending", believed_ms)
-        self._spool = Spool(repository.runtime, self.objects.oid_size, self.objects.fresh, f"{files}spool")
-        self.objects.listen = self._listening(self.objects.listen)
-        self._looked_at_alias = False
         self._led = self._tidied_at = 0
-        self._gathered = b""
-        self._build_turn = Turn(f"{repository.runtime}/{files}build.lock")
-        self._publish_turn = Turn(f"{repository.runtime}/{files}publish.lock", patience_s)
 
     # -- writing
 
@@ -161,7 +156,7 @@ class Coordinator(Log):
 
     def _build(self, plan: Plan, alone_on: bytes | None = None) -> Built:
         """Decide and build: on the newest built commit, or on a published one and beside whatever else is built."""
-        self._gather_moved()
+        self.settle()
         with self._build_turn as got:
             ordered = got and alone_on is None
             now = self.clock.stamp()
@@ -189,15 +184,6 @@ class Coordinator(Log):
             receipt = Receipt([m[0] for m in made], [m[1] for m in made], [m[2] for m in made], chain.head, last[3])
             return Built(receipt, chain.head, last[2], None, False, now, chain, alone=not ordered)
 
-    def _gather_moved(self) -> None:
-        """Bring here what the tip reaches where another program set it, for a store of the user's may lose it."""
-        tip = self.ref.read()
-        if tip is not None and tip != self._gathered:
-            from gitcoord.store.gathering import gather_moved
-
-            gather_moved(self.repository, tip, config.environment())
-            self._gathered = tip
-
     @staticmethod
     def _next(work: State, operation: Operation) -> tuple[Facts, int, State]:
         facts = advance(work, [operation])[0]
@@ -224,22 +210,6 @@ class Coordinator(Log):
             raise ChainFullError(Built(nothing, chain.head, revision, None, False, now, chain))
         return chain
 
-    def _listening(self, others: Callable[[], None] | None) -> Callable[[], None]:
-        """Return what brings in all that was built lately: in this chain, and in those beside it."""
-
-        def listen() -> None:
-            if others is not None:
-                others()
-            self._listen()
-
-        return listen
-
-    def _listen(self) -> None:
-        """Learn the objects of what was built lately, published or not."""
-        found = self._pending.read(self.clock.stamp())
-        if found is not None:
-            self._spool.catch_up(found.spool, found.places[0][0] if found.places else None, ())
-
     def _written(
         self, pending: Pending, made: list[tuple[Operation, Facts, int, State]], signer: Signer | None
     ) -> Pending:
@@ -262,29 +232,11 @@ class Coordinator(Log):
             chain, places = (*chain, parent), (*places, (0, 0))
         return pending._replace(commits=chain, places=places)
 
-    def signed(self, body: bytes, signer: Signer | None) -> bytes:
-        """Return a commit's body with a signature, where there is somebody to sign it.
-
-        Raises:
-            NoKey: it was to be signed and could not be.
-        """
-        return body if signer is None else envelope.wrap(body, signer.sign(body), self.objects.oid_size)
-
     def _spooled(self, chain: Pending, count: int) -> Pending:
         """Leave the objects of a chain's last commits to whoever publishes it."""
         older = chain.places[:-count]
         places, spool = self._spool.append(chain.spool, chain.commits[-count:], unpublished=bool(older))
         return chain._replace(places=(*older, *places), spool=spool)
-
-    def _collected(self, chain: Pending) -> list[Object] | None:
-        """Return all objects of a chain's commits; None where they are not known any more."""
-        objects: list[Object] = []
-        for commit, place in zip(chain.commits, chain.places, strict=True):
-            found = self._spool.chunk(commit, place)
-            if found is None:
-                return None
-            objects += found
-        return objects
 
     def _publish(self, built: Built) -> bool:
         """Let the ref reach a built commit. False: it never will.
@@ -335,44 +287,6 @@ class Coordinator(Log):
             self._tidied_at = self._led + _TIDIES_EACH
             self.objects.tidy()
 
-    def _swap(
-        self,
-        old: bytes | None,
-        new: bytes,
-        operation: Operation,
-        message: str = "",
-        *,
-        alone: bool = False,
-        objects: Sequence[Object] = (),
-    ) -> bool:
-        """Write objects as one pack and move the ref, with a line in its reflog that names an operation."""
-        return self.ref.swap(
-            old,
-            new,
-            who=render.ident(operation["author"]),
-            at_s=self.clock.stamp().at_ms // 1000,
-            message=f"coord: {message or render.subject(operation)}",
-            alone=alone,
-            first=(lambda drafts: self.objects.publish(objects, drafts)) if objects else None,
-        )
-
-    def move(self, old: bytes | None, new: bytes, message: str) -> bool:
-        """Let the ref be another commit, whose objects are all here; False where it is not at `old`.
-
-        What is built on the old tip and not published never will be; its writers decide again.
-
-        Args:
-            old: what the ref holds; None where it must not exist.
-            new: what it is to hold.
-            message: for the reflog.
-
-        Raises:
-            CoordError: the store failed.
-        """
-        operation = self.state_at(new).header["operations"][0]
-        with self._publish_turn as ordered:
-            return self._swap(old, new, operation, message, alone=not ordered)
-
     def _chain_with(self, target: bytes, tip: bytes) -> Pending | None:
         """Return the chain beyond the tip that holds a commit; where there is none, let there be no chain at all.
 
@@ -397,19 +311,6 @@ class Coordinator(Log):
             if ordered:
                 self._pending.write(Pending(self.tip(), (), ()), self.clock.stamp())
 
-    def _look_at_alias(self) -> None:
-        """Put `refs/coord` right where a clone flattened it or it is gone; one that leads elsewhere is left alone."""
-        self._looked_at_alias = True
-        if self.ref.alias_state() in ("missing", "flattened") and self.ref.read() is not None:
-            self.mend_refs()
-
-    def mend_refs(self) -> None:
-        """Make the alias and the reflog of the log's ref, where they are missing."""
-        with self._publish_turn:
-            if self.ref.alias_state() != "ok":
-                self.ref.make_alias()
-            self.ref.make_log()
-
     def _contains(self, tip: bytes, target: bytes, revision: int) -> bool:
         """Tell whether a commit of this revision is the tip or behind it."""
         here = tip
@@ -419,39 +320,3 @@ class Coordinator(Log):
                 return False
             here = commit.parents[0]
         return True
-
-    def restore(self) -> bool:
-        """Put the log's ref back where it was deleted and this clone knows its last commit; False if it does not.
-
-        Tokens must never begin again at one while somebody remembers larger ones.
-        """
-        with self._publish_turn, self._build_turn:
-            known = self._pending.read_last()
-            if known is None or self.ref.read() is not None:
-                return False
-            for oid in (known.head, known.base):
-                try:
-                    state = self.state_at(oid)
-                except IntegrityFault:
-                    continue
-                return self._swap(None, oid, state.header["operations"][0], "the deleted ref is put back")
-            return False
-
-    def begin(self, operation: Operation, signer: Signer | None = None) -> bool:
-        """Make the log with its first operation, signed where a signer is given; False if there is one by now.
-
-        Raises:
-            NoKey: it could not be signed.
-        """
-        if signer is not None:
-            operation = {**operation, "signer": signer.fingerprint}
-        state = self.first_state()
-        advance(state, [operation])
-        with self._publish_turn:
-            if self.ref.read() is not None:
-                return False
-            batch = self.objects.batch()
-            tree = state.write(batch.add)
-            oid = batch.add(b"commit", self.signed(render.commit(tree, [], state.header), signer))
-            self.objects.sync(batch.paths)
-            return self._swap(None, oid, operation)

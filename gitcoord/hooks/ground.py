@@ -65,7 +65,7 @@ def stand(
         NotARepository: there is no repository.
     """
     access = open_access(start, base)
-    if access.log.ref.read() is None:
+    if not access.log.exists():
         return None
     callers = Callers(access, wished=me, hint=hint, process=False, may_number=may_number)
     if may_number:

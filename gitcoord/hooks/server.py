@@ -42,7 +42,7 @@ def pre_receive(access: Access, settings: Settings, updates: list[Update]) -> bo
     """
     refused = [line for update in updates if update.ref in (LOG_REF, ALIAS_REF) for line in _log_fault(access, update)]
     branches = [one for one in updates if one.ref.startswith("refs/heads/") and not is_zero(one.new)]
-    if branches and access.log.ref.read() is not None:
+    if branches and access.log.exists():
         env = _as_it_is(config.environment())
         # Not what any ref has: tags and other refs are not judged, and may have brought a commit before.
         found = pushed.commits([one.new for one in branches], ["--branches"], env)

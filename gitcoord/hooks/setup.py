@@ -80,7 +80,7 @@ def status(start: str) -> Answer:
 
 
 def _check_log(repository: Repository) -> None:
-    if Log(repository).ref.read() is None:
+    if not Log(repository).exists():
         raise NotInitialised("this repository has no log yet: there is nothing to guard", next="gitcoord init")
 
 

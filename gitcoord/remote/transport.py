@@ -25,6 +25,7 @@ from gitcoord.remote.answers import Push, git_words, judge_push, nothing_was_sen
 from gitcoord.remote.process import Ran, run
 from gitcoord.remote.urls import ConfiguredRemote, is_address, local_path, remote_at, remote_of, without_credentials
 from gitcoord.runtime.machine import wall_ms
+from gitcoord.runtime.reflog import Reflog
 from gitcoord.store.disk import read_whole, remove
 from gitcoord.store.gathering import Gathered, gather, gather_moved, has_here
 from gitcoord.store.repository import Repository
@@ -237,7 +238,8 @@ class Transport:
         names = [DEFAULT_REF]
         here = self._local(DEFAULT_REF)
         if here is not None:
-            gather_moved(self._repository, here, config.environment())
+            left = Reflog(f"{self._repository.common_dir}/logs/{DEFAULT_REF}").left()
+            gather_moved(self._repository, here, left, config.environment())
         if not is_address(self.remote):
             names.append(f"refs/gitcoord/remotes/{self.remote}")
         for name in names:

@@ -6,7 +6,8 @@ import os
 
 from gitcoord import config
 from gitcoord.locate import Place
-from gitcoord.log import Log
+from gitcoord.log import Log, Stray
+from gitcoord.model import LOG_REF
 from gitcoord.runtime.machine import Clock, SystemClock
 from gitcoord.runtime.shared import read_contact, read_shared
 from gitcoord.service.project import repository_config
@@ -151,6 +152,20 @@ class Access:
             prepare_runtime(self.repository)
             self._prepared = True
 
+    def news_of_place(self) -> list[str]:
+        """Return what is to be told of how other programs left the log's ref."""
+        told: list[str] = []
+        while self._coordinator is not None and self._coordinator.put_right:
+            stray = self._coordinator.put_right.pop(0)
+            told.append(f"{stray_words(stray)}; it is put back to {stray.tip.hex()[:12]}, and nothing is lost")
+        stray = None if self.log.last is None else self.log.last.stray
+        if stray is not None:
+            told.append(
+                f"{stray_words(stray)}; gitcoord goes by {stray.tip.hex()[:12]}, the newest commit that is known here, "
+                "and puts the ref back with the next change (or: gitcoord doctor --fix)"
+            )
+        return told
+
     @property
     def is_offline(self) -> bool:
         """Whether it is set that this clone does without its remote: `GITCOORD_OFFLINE`, `gitcoord.offline`."""
@@ -178,6 +193,19 @@ class Access:
     def now(self) -> Stamp:
         """Return what the clocks say."""
         return self.clock.stamp()
+
+
+def stray_words(stray: Stray) -> str:
+    """Return what another program did to the log's ref, as a sentence without its end."""
+    what = {
+        "deleted": "was deleted",
+        "unreadable": "holds no commit's name",
+        "foreign": "names something that is none of the log's",
+        "rewound": "was set back, or to a history without what is known here",
+        "unrelated": "names another repository's log",
+    }[stray.kind]
+    there = f" ({stray.found.hex()[:12]})" if stray.found is not None else ""
+    return f"another program moved {LOG_REF}: it {what}{there}"
 
 
 def _worktrees_changed(repository: Repository) -> int:

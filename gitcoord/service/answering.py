@@ -64,6 +64,7 @@ class Answering:
                 answer = {"ok": False, **answer}  # as where there is no repository, and no desk to ask
             self.collect_news(notices, session)
         news.settle(lambda: notices.extend(self._words(session)), notices)
+        notices += self.access.news_of_place()
         kept_out = quarantine.notice(self.access.runtime)
         if kept_out is not None:
             notices.append(kept_out)

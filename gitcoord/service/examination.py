@@ -11,15 +11,16 @@ from collections.abc import Iterator
 
 from gitcoord import config, names
 from gitcoord.errors import CoordError, IntegrityFault
-from gitcoord.log import Log
+from gitcoord.log import BEGIN_ANEW, Log
 from gitcoord.model import ALIAS_REF, LOG_REF, Operation, Session
 from gitcoord.model_time import Stamp
 from gitcoord.runtime import agents, displaced
 from gitcoord.runtime.life import sweep
 from gitcoord.runtime.told import Told
-from gitcoord.service.access import Access, open_access
+from gitcoord.service.access import Access, open_access, stray_words
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.history import events
+from gitcoord.service.project import repository_config
 from gitcoord.state import State
 from gitcoord.store.packing import (
     WORTH_IT,
@@ -38,6 +39,8 @@ _LOCK_IS_LEFT_S = 60
 _LAPSED_FOR_S = 24 * 3600
 # What a session lost and nobody came to hear of in this time is forgotten, when files are swept.
 _FORGOTTEN_S = 7 * 24 * 3600
+_UNREADABLE = ("unreadable", "history_damaged", "object_missing", "object_damaged", "unreadable_record")
+_BY_HAND = "see to what the findings name; nothing mends it by itself"
 
 
 class Finding(NamedTuple):
@@ -57,27 +60,43 @@ def examine(start: str, *, fix: bool) -> dict[str, Any]:
         start: a directory in a worktree, or a git directory.
         fix: put right what can be.
     """
+    findings: list[Finding] = []
     try:
         access = open_access(start)
-        if access.log.ref.read() is None:
+        if not access.log.exists():
             lost = Finding("not_initialised", f"this repository has no log ({LOG_REF})", "error", fixable=False)
             return _answer([lost], next_step="gitcoord init")
-        return _answer(list(_findings(access, fix=fix)))
+        for finding in _findings(access, fix=fix):
+            findings.append(finding)  # noqa: PERF402 - what was found stays found where the next look fails
+        return _answer(findings)
     except CoordError as error:
-        return {"ok": False, "findings": [], "error": error.to_dict()}
+        findings.append(Finding(error.code, error.message, "error", fixable=False))
+        return {**_answer(findings), "error": {**error.to_dict(), "next": _way_out(error, findings)}}
 
 
-def _answer(findings: list[Finding], next_step: str = "gitcoord doctor --fix") -> dict[str, Any]:
+def _way_out(error: CoordError, findings: list[Finding]) -> str:
+    """Return what to do about an error that ended the examination: never the examination again."""
+    if error.next and not error.next.startswith("gitcoord doctor"):
+        return error.next
+    return str(_answer(findings)["error"]["next"])
+
+
+def _answer(findings: list[Finding], next_step: str = "") -> dict[str, Any]:
     errors = [f for f in findings if f.severity == "error" and not f.fixed]
     answer: dict[str, Any] = {"ok": not errors, "findings": [f._asdict() for f in findings]}
     if errors:
-        unreadable = any(f.code in ("unreadable", "history_damaged") for f in errors)
+        unreadable = any(f.code in _UNREADABLE for f in errors)
         code = "unreadable_record" if unreadable else "not_in_order"
+        if not next_step:
+            fixable = any(f.fixable for f in errors)
+            next_step = "gitcoord doctor --fix" if fixable else BEGIN_ANEW if unreadable else _BY_HAND
         answer["error"] = {"code": code, "message": errors[0].message, "next": next_step}
     return answer
 
 
 def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
+    yield from _stray(access, fix=fix)
+    yield from _switches(access)
     yield from _files(access, fix=fix)
     yield from _refs(access, fix=fix)
     yield from _packs(access, fix=fix)
@@ -109,13 +128,36 @@ def _files(access: Access, *, fix: bool) -> Iterator[Finding]:
         yield Finding(fault.code, fault.message, severity, fault.fixable, fixed)
 
 
+def _stray(access: Access, *, fix: bool) -> Iterator[Finding]:
+    """Say that the log's ref is not where it can have been left, and put it back."""
+    stray = access.log.look().stray
+    if stray is None:
+        return
+    fixed = fix and access.coordinator.put_back() is not None
+    message = f"{stray_words(stray)}; the newest commit that is known here is {stray.tip.hex()[:12]}"
+    yield Finding(f"ref_{stray.kind}", message, "error", fixable=True, fixed=fixed)
+
+
+def _switches(access: Access) -> Iterator[Finding]:
+    """Say which settings were not understood: the default, the safe one, is taken for them without a word."""
+    env, own = config.environment(), repository_config(access.repository)
+    switches = {name: env.get(name) for name in ("GITCOORD_FSYNC", "GITCOORD_OFFLINE")}
+    switches |= {name: own.get(name) for name in ("gitcoord.fsync", "gitcoord.offline", "gitcoord.restore")}
+    for name, text in switches.items():
+        if text and config.parse_switch(text) is None:
+            message = f"{name}={text!r} is neither true nor false; the default holds"
+            yield Finding("unclear_setting", message, "warning", fixable=False)
+
+
 def _refs(access: Access, *, fix: bool) -> Iterator[Finding]:
     ref = access.log.ref
     now_s = access.now().at_ms / 1000
     left = ref.leftover_lock(now_s)
     if left is not None:
+        lock, age_s = left
         removed = bool(ref.drop_leftover_locks(now_s, older_than_s=_LOCK_IS_LEFT_S)) if fix else False
-        yield Finding("leftover_lock", left, "error", fixable=True, fixed=removed)
+        fresh = "" if removed or age_s > _LOCK_IS_LEFT_S else _too_fresh(age_s)
+        yield Finding("leftover_lock", f"{lock} ({age_s} s old){fresh}", "error", fixable=True, fixed=removed)
     alias = ref.alias_state()
     if alias != "ok":
         said = {"missing": "is missing", "flattened": "is a plain ref and does not follow the log"}
@@ -128,6 +170,11 @@ def _refs(access: Access, *, fix: bool) -> Iterator[Finding]:
         if fix:
             access.coordinator.mend_refs()
         yield Finding("reflog_missing", f"{LOG_REF} has no reflog", "warning", fixable=True, fixed=fix)
+
+
+def _too_fresh(age_s: int) -> str:
+    left_s = _LOCK_IS_LEFT_S + 1 - age_s
+    return f"; a git that is at work may hold it, so it is removed once it is older: doctor --fix in {left_s} s"
 
 
 def _records(access: Access) -> Iterator[Finding]:
@@ -177,14 +224,24 @@ def _history(log: Log) -> Iterator[Finding]:
 
 def _packs(access: Access, *, fix: bool) -> Iterator[Finding]:
     """Read all objects: what nobody looks at today is damaged all the same, and may have a good copy today only."""
-    for name in damaged_packs(access.repository):
+    damaged = damaged_packs(access.repository)
+    if damaged and fix:
+        access.coordinator.write_again()
+    for name in damaged:
         fixed = fix and mend_pack(access.repository, name, config.environment())
         message = f"{access.repository.runtime}/objects/pack/{name}.pack or its list is damaged"
-        yield Finding("pack_damaged", message, "error", fixable=True, fixed=fixed)
+        yield _mended("pack_damaged", message, tried=fix, fixed=fixed)
     for oid in damaged_loose(access.repository):
         fixed = fix and mend_loose(access.repository, oid)
         message = f"object {oid.hex()} in {access.repository.runtime}/objects is damaged"
-        yield Finding("object_damaged", message, "error", fixable=True, fixed=fixed)
+        yield _mended("object_damaged", message, tried=fix, fixed=fixed)
+
+
+def _mended(code: str, message: str, *, tried: bool, fixed: bool) -> Finding:
+    """Return the finding of something that is mended only where good copies of all that it held are at hand."""
+    if tried and not fixed:
+        message += "; no good copy of all that it held is here: put the file back from a backup or from another clone"
+    return Finding(code, message, "error", fixable=not tried or fixed, fixed=fixed)
 
 
 def _scattered(access: Access, *, fix: bool) -> Iterator[Finding]:

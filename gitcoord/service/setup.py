@@ -78,10 +78,10 @@ def initialise(
         adopt: where the named remote has a log that began apart from this one, take this one over into it.
 
     Returns:
-        `ok`, `created` (false where there was a log), `restored` (its ref was deleted, and is put back), `joined` (the
-        remote's log was taken over), `repository` (the log's id), `ref`, `alias`, `runtime`, `root` (the fingerprint of
-        the root's key in a log that was made signed), `sharing` (with whom, None for nobody), `warnings`, `next`;
-        `notices` where the clone's configuration was changed.
+        `ok`, `created` (false where there was a log), `restored` (its ref was deleted, or named what it cannot name,
+        and is put back), `joined` (the remote's log was taken over), `repository` (the log's id), `ref`, `alias`,
+        `runtime`, `root` (the fingerprint of the root's key in a log that was made signed), `sharing` (with whom, None
+        for nobody), `warnings`, `next`; `notices` where the ref was put back or the clone's configuration changed.
 
     Raises:
         CoordError: no repository, or the file system refused.
@@ -95,10 +95,10 @@ def initialise(
     made = prepare_runtime(access.repository)
     clone_id(access.runtime)
     coordinator = access.coordinator
-    restored = created = False
+    created = False
     signer: Signer | None = None
-    if coordinator.ref.read() is None:
-        restored = coordinator.restore()
+    restored = coordinator.put_back() is not None
+    notices += access.news_of_place()
     joined = None if local else _look_around(access, remote, warnings, notices)
     if coordinator.ref.read() is None:
         created, signer = _begin(access, signing)

@@ -64,17 +64,16 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         memory_file.forget()
     remembered = memory_file.read()
     try:
-        tip = access.log.tip()
+        tip = access.log.named()
     except NotInitialised:
-        if remembered is None:
-            raise
-        gone = Fault(remembered.tip, "deleted", "was verified here, and the log's ref is gone")
-        raise _bad(gone, _kept(access, remembered.tip)) from None
+        known, how = (access.log.tip(), "known") if remembered is None else (remembered.tip, "verified")
+        gone = Fault(known, "deleted", f"was {how} here, and the log's ref is gone")
+        raise _bad(gone, _kept(access, known)) from None
     pinned = _pinned(access, request, notices)
     if remembered is not None and pinned is not None and remembered.root != pinned:
         remembered = None  # it was verified for another root, or for none
     if request.range is not None:
-        return _range(access, request.range, pinned)
+        return _range(access, request.range, pinned, tip)
     examination = Examination(access.log, remembered, pinned)
     if remembered is not None:
         examination.tally.add(remembered.counts)
@@ -82,7 +81,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
     if remembered is not None and history is not None and not history.grown:
         _check_lost(access, examination, remembered, tip)
     answer = _answer(examination, verdict, remembered, tip)
-    fault = verdict.fault or _remote_fault(access, examination, tip)
+    fault = verdict.fault or _ref_fault(access, tip) or _remote_fault(access, examination, tip)
     answer["warnings"] = _disguises(examination, tip)
     if fault is not None:
         raise _bad(fault, answer)
@@ -111,6 +110,15 @@ def _disguises(examination: Examination, tip: bytes) -> list[str]:
         return examination.reader.disguises(tip)
     except (CoordError, Broken):
         return []
+
+
+def _ref_fault(access: Access, tip: bytes) -> Fault | None:
+    """Return what is wrong with a ref that this clone's own files say was elsewhere already."""
+    stray = access.log.look().stray
+    if stray is None or stray.found != tip:
+        return None
+    reason = f"neither is nor follows {stray.tip.hex()}, which this clone had already: the log was rolled back"
+    return Fault(tip, "rollback", reason)
 
 
 def _kept(access: Access, *tips: bytes) -> View:
@@ -221,13 +229,13 @@ def first_root(log: Log) -> str | None:
 # -- answers
 
 
-def _range(access: Access, text: str, pinned: str | None) -> View:
+def _range(access: Access, text: str, pinned: str | None, tip: bytes) -> View:
     log, now_ms = access.log, access.now().at_ms
     first, dots, last = text.partition("..")
     if not dots:
         first, last = "", first
     good = points.find(log, first, now_ms).oid if dots and first else None
-    new = points.find(log, last, now_ms).oid
+    new = points.find(log, last, now_ms).oid if last else tip
     examination = Examination(log, None, pinned)
     if good is not None:
         if good != new and growth_fault(examination.reader, good, new) is not None:
@@ -276,7 +284,7 @@ def _answer(examination: Examination, verdict: Verdict, remembered: Memory | Non
 
 def _bad(fault: Fault, answer: dict[str, Any]) -> BadCommit:
     error = BadCommit(
-        f"commit {fault.commit.hex()} breaks the rule {fault.rule}: it {fault.reason}",
+        f"commit {fault.commit.hex()} breaks the rule {fault.rule}: {_sentence(fault)}",
         next=f"git show {fault.commit.hex()}; what is good goes up to {answer.get('good') or '(nothing)'}",
     )
     error.facts = {
@@ -285,6 +293,11 @@ def _bad(fault: Fault, answer: dict[str, Any]) -> BadCommit:
         "fault": {"commit": fault.commit.hex(), "rule": fault.rule, "reason": fault.reason},
     }
     return error
+
+
+def _sentence(fault: Fault) -> str:
+    """Return why a commit is bad: what could not be read says so itself, a rule says what the commit does."""
+    return fault.reason if fault.rule in ("object", "format") else f"it {fault.reason}"
 
 
 def _partly(verdict: Verdict, answer: dict[str, Any]) -> Refused:

@@ -19,7 +19,6 @@ from gitcoord.errors import (
 )
 from gitcoord.model_time import Stamp
 from gitcoord.runtime import shared as notes
-from gitcoord.runtime.reflog import moved_by_others
 from gitcoord.sharing.door import may_repair, newest_good, way_to_repair
 from gitcoord.sharing.flights import Flights
 from gitcoord.sharing.growth import growth, has_first_parent, is_behind
@@ -40,15 +39,13 @@ class Judging:
     Args:
         ours: the clone.
         flights: what was seen of the remote, and what is on its way there.
-        reflog: the file in which git notes where the log's ref was set.
         restores: asked when there is damage on the remote: is it to be put right, or only told?
     """
 
-    def __init__(self, ours: Ours, flights: Flights, reflog: str, *, restores: Callable[[], bool]) -> None:
+    def __init__(self, ours: Ours, flights: Flights, *, restores: Callable[[], bool]) -> None:
         """Remember them; nothing is judged yet."""
         self._ours = ours
         self._flights = flights
-        self._reflog = reflog
         self._restores = restores
         self._local = ours.local
         self._shared = flights.shared
@@ -60,13 +57,19 @@ class Judging:
     def vouch(self) -> None:
         """Judge this clone's own tip where another program moved its ref, like what comes from a remote.
 
-        A bad one is kept for the eye, and the ref is set back to what is good: nothing bad is pushed or merged.
+        A bad one is kept for the eye, and the ref is set back to what is good: nothing bad is pushed or merged. What
+        the ref cannot be at all is put back first, see `Keeper.put_back`.
 
         Raises:
             IntegrityFault: nothing of it is good.
         """
         contact = self._flights.contact
-        moved, size = moved_by_others(self._reflog, contact.vouched)
+        stray = None if self._local.look().stray is None else self._local.put_back()
+        if stray is not None:
+            self._ours.keep(stray.tip)
+            contact = contact.with_event(self._ours.event(f"local_{stray.kind}", stray.tip, stray.found, "put back"))
+            notes.write_contact(self._runtime, contact)
+        moved, size = self._local.reflog.moved_since(contact.vouched)
         if not moved:
             if size - contact.vouched > REFLOG_READ_AGAIN:
                 notes.write_contact(self._runtime, contact._replace(vouched=size))
@@ -90,7 +93,8 @@ class Judging:
     @property
     def is_vouched(self) -> bool:
         """Whether no other program moved this clone's ref since its tip was judged."""
-        return not moved_by_others(self._reflog, self._flights.contact.vouched)[0]
+        moved = self._local.reflog.moved_since(self._flights.contact.vouched)[0]
+        return not moved and self._local.look().stray is None
 
     # -- what the remote has
 

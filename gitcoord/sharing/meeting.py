@@ -23,7 +23,6 @@ from gitcoord.model_time import Stamp
 from gitcoord.remote.transport import Transport
 from gitcoord.runtime import displaced
 from gitcoord.runtime import shared as notes
-from gitcoord.runtime.reflog import lost_tips
 from gitcoord.runtime.shared import Contact, Shared
 from gitcoord.sharing.door import newest_good, way_to_repair
 from gitcoord.sharing.fates import ask_about
@@ -57,9 +56,8 @@ class Meeting:
         self.transport = transport
         self.flights = Flights(local, shared, transport)
         self._runtime = local.repository.runtime
-        self._reflog = f"{local.repository.common_dir}/logs/refs/gitcoord/main"
         self._ours = Ours(local)
-        self._judging = Judging(self._ours, self.flights, self._reflog, restores=restores)
+        self._judging = Judging(self._ours, self.flights, restores=restores)
         self.waiting = Waiting(self.flights, self._ours.move)
 
     @property
@@ -222,7 +220,7 @@ class Meeting:
     def _bring_back(self) -> None:
         """Carry to the remote what another program set this clone's ref away from, and that is nowhere now."""
         contact = self.contact
-        found, size = lost_tips(self._reflog, contact.local)
+        found, size = self.local.reflog.replaced_since(contact.local)
         if not found and 0 <= size - contact.local < REFLOG_READ_AGAIN:
             return
         for tip in found:

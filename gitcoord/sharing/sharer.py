@@ -27,6 +27,7 @@ from gitcoord.errors import (
     SessionEnded,
     UnknownSession,
 )
+from gitcoord.log import Stray
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.group import Pending
@@ -52,7 +53,6 @@ _AGREED = frozenset(
     }
 )  # fmt: skip
 """What is in effect only once the remote has it; the rest says so by an expected revision."""
-
 
 _OWN_AFFAIRS = (NotHolder, NotFound, SessionEnded, UnknownSession)
 
@@ -128,6 +128,10 @@ class Sharer(Coordinator):
         self.meeting = meeting
         self._push_s = 0.0
         self._queue = f"{local.repository.runtime}/{_FILES}publish.lock"
+
+    def put_back(self) -> Stray | None:
+        """Put the log's ref back as the clone's own door does it."""
+        return self.local.put_back()
 
     # -- what was agreed
 
@@ -437,6 +441,7 @@ class Sharer(Coordinator):
         """
         with self._publish_turn as ordered:
             self._check_turn(self.clock.stamp(), ordered=ordered)
+            self.meeting.vouch()
             root = self.meeting.adopt()
             self.meeting.meet()
             return root

@@ -16,6 +16,7 @@ from gitcoord.store.disk import read_whole, sync_directory
 from gitcoord.values import NamedTuple
 
 if TYPE_CHECKING:
+    from gitcoord.runtime.reflog import Left
     from gitcoord.store.repository import Repository
 
 _TIMEOUT_S = 600
@@ -84,23 +85,24 @@ def gather(
     return Gathered(len(wanting), ())
 
 
-def gather_moved(repo: Repository, tip: bytes, env: Mapping[str, str]) -> bool:
-    """Gather what a tip of the log reaches where another program set the ref to it, and say whether one did.
+def gather_moved(repo: Repository, tip: bytes, left: Left, env: Mapping[str, str]) -> None:
+    """Gather what a tip of the log reaches, where another program set the ref to it.
 
     A plain `git fetch` does. That the tip itself is here says nothing then: whoever reads an object that is only
     elsewhere puts that one here, and not what lies behind it.
 
+    Args:
+        repo: the repository.
+        tip: what the ref names.
+        left: where gitcoord left it.
+        env: the environment that git gets.
+
     Raises:
         StorageFault: as `gather` has it.
     """
-    from gitcoord.runtime.reflog import moved_from
-
-    before = moved_from(f"{repo.common_dir}/logs/refs/gitcoord/main")
-    if before is None:
-        return False
-    known = [before] if any(before) and before != tip and has_here(repo, before) else []
-    gather(repo, [tip], known, env)
-    return True
+    if left.moved:
+        known = [left.tip] if left.tip not in (None, tip) and has_here(repo, left.tip) else []
+        gather(repo, [tip], known, env)
 
 
 def has_here(repo: Repository, oid: bytes) -> bool:

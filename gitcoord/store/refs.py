@@ -22,7 +22,7 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 
-from gitcoord.errors import Contention, IntegrityFault
+from gitcoord.errors import Contention, CoordError, IntegrityFault
 from gitcoord.store.disk import (
     SYNCS_AT_WRITE,
     read_whole,
@@ -32,6 +32,7 @@ from gitcoord.store.disk import (
     write_new,
     write_over,
 )
+from gitcoord.store.reflogs import append_line, make_reflog
 from gitcoord.values import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -63,13 +64,14 @@ class LogRef:
 
     Attributes:
         path: the ref's loose file.
+        reflog: its reflog's file.
     """
 
     def __init__(self, repo: Repository, *, durable: bool = True, swap: str = "swap") -> None:
         """Remember where the files are; touches none."""
         self.path = f"{repo.common_dir}/{REF}"
         self._alias = f"{repo.common_dir}/{ALIAS}"
-        self._log = f"{repo.common_dir}/logs/{REF}"
+        self.reflog = f"{repo.common_dir}/logs/{REF}"
         self._packed = f"{repo.common_dir}/packed-refs"
         self._repo = repo
         self._swap = f"{repo.runtime}/{swap}"
@@ -107,6 +109,7 @@ class LogRef:
         at_s: int,
         message: str,
         alone: bool = False,
+        spoilt: bool = False,
         first: Callable[[Sequence[str]], object] | None = None,
     ) -> bool:
         """Move the ref from `old` to `new` and say whether it was at `old`; changes nothing if it was not.
@@ -121,6 +124,8 @@ class LogRef:
             at_s: the time for the reflog, in seconds since the epoch.
             message: the reflog's text.
             alone: the caller could not get the publish lock; what its holder left half-way is not touched.
+            spoilt: nothing of the old value is to be kept, not in the reflog either; with `old` None: a ref that holds
+                no object name counts as one that does not exist.
             first: brings to the disk what the new value names, and with it the files that it is given; nobody sees the
                 new value before it has returned.
 
@@ -132,22 +137,35 @@ class LogRef:
         if alone:
             name = f"swap-{os.getpid()}-{os.urandom(4).hex()}"
             beside = LogRef(self._repo, durable=self._durable, swap=name)
-            return beside.swap(old, new, who=who, at_s=at_s, message=message, first=first)
+            return beside.swap(old, new, who=who, at_s=at_s, message=message, spoilt=spoilt, first=first)
         content = b"%s\n" % new.hex().encode("ascii")
         try:
             self._prepare(content, sync=first is None or SYNCS_AT_WRITE)
             if first is not None:
                 first([self._swap] if self._durable else [])
             self._take(self.path, content)
-            if self.read() != old:
+            if self._held(spoilt=spoilt) != old:
                 return False
-            before = (old or bytes(self._oid_size)).hex()
-            self._append_to_log(f"{before} {new.hex()} {_identity(who)} {at_s} +0000\t{_one_line(message)}\n")
-            self._publish(self.path)
+            before = bytes(self._oid_size) if old is None or spoilt else old
+            append_line(self.reflog, before, new, who=who, at_s=at_s, message=message)
+            try:
+                self._publish(self.path)
+            except CoordError:
+                if self._held(spoilt=spoilt) == old:
+                    append_line(self.reflog, new, before, who=who, at_s=at_s, message="coord: this was not made")
+                raise
             remove(self._swap)
             return self.read() == new
         finally:
             self._clear()
+
+    def _held(self, *, spoilt: bool) -> bytes | None:
+        try:
+            return self.read()
+        except IntegrityFault:
+            if spoilt:
+                return None
+            raise
 
     def alias_state(self) -> AliasState:
         """Say what `refs/coord` is: `flattened` if it is a plain ref, as a mirror clone makes it."""
@@ -178,8 +196,8 @@ class LogRef:
         finally:
             self._clear()
 
-    def leftover_lock(self, now_s: float) -> str | None:
-        """Return the path and the age of a lock file on the ref or its alias, None where there is none.
+    def leftover_lock(self, now_s: float) -> tuple[str, int] | None:
+        """Return the path and the age in seconds of a lock file on the ref or its alias, None where there is none.
 
         It may belong to a program that is at work: only its age tells.
 
@@ -189,7 +207,7 @@ class LogRef:
         for lock in self._locks():
             age_s = _age_s(lock, now_s)
             if age_s is not None:
-                return f"{lock} ({age_s} s old)"
+                return lock, age_s
         return None
 
     def drop_leftover_locks(self, now_s: float, *, older_than_s: int) -> list[str]:
@@ -207,9 +225,13 @@ class LogRef:
         ages = {lock: _age_s(lock, now_s) for lock in self._locks()}
         return [lock for lock, age_s in ages.items() if age_s is not None and age_s > older_than_s and remove(lock)]
 
+    def is_locked(self) -> bool:
+        """Tell whether somebody has the ref's lock file, or left it behind."""
+        return os.path.lexists(f"{self.path}.lock")
+
     def has_log(self) -> bool:
         """Tell whether the ref has a reflog."""
-        return os.path.isfile(self._log)
+        return os.path.isfile(self.reflog)
 
     def make_log(self) -> None:
         """Give the ref a reflog if it has none; git itself makes none for refs of this kind.
@@ -217,11 +239,7 @@ class LogRef:
         Raises:
             StorageFault: the system could not.
         """
-        try:
-            os.makedirs(os.path.dirname(self._log), exist_ok=True)
-            os.close(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
-        except OSError as error:
-            raise storage_fault(error, self._log) from error
+        make_reflog(self.reflog)
 
     def _locks(self) -> tuple[str, str]:
         return f"{self.path}.lock", f"{self._alias}.lock"
@@ -362,25 +380,6 @@ class LogRef:
         except (FileNotFoundError, NotADirectoryError):
             return False
 
-    def _append_to_log(self, line: str) -> None:
-        data = line.encode("utf-8", "surrogateescape")
-        try:
-            try:
-                fd = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            except FileNotFoundError:
-                os.makedirs(os.path.dirname(self._log), exist_ok=True)
-                fd = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-            try:
-                size = os.fstat(fd).st_size
-                if os.write(fd, data) < len(data):
-                    # A full disk: half a line would spoil the next one.
-                    os.ftruncate(fd, size)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._log)
-            finally:
-                os.close(fd)
-        except OSError as error:
-            raise storage_fault(error, self._log) from error
-
 
 def _read_if_there(path: str) -> bytes | None:
     try:
@@ -420,16 +419,3 @@ def _age_s(path: str, now_s: float) -> int | None:
         return max(0, int(now_s - os.lstat(path).st_mtime))
     except FileNotFoundError:
         return None
-
-
-def _identity(who: str) -> str:
-    name, _, mail = who.partition("<")
-    return f"{_bare(name)} <{_bare(mail)}>".lstrip()
-
-
-def _bare(text: str) -> str:
-    return _one_line(text.replace("<", "").replace(">", "")).strip()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.replace("\0", "").splitlines())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ALTERNATE = "../gitcoord/objects"
 _STALE_AFTER_S = 3600
+_PROBE_BYTES = 1 << 16
 _ORPHAN_AFTER_S = 24 * 3600
 _README = """\
 This directory belongs to gitcoord, which coordinates the agents and people who work in this repository.
@@ -41,7 +42,8 @@ class RuntimeFault(NamedTuple):
     """Something wrong with gitcoord's files.
 
     Attributes:
-        code: `runtime_missing`, `runtime_rights`, `runtime_owner`, `alternate_missing` or `tmp_leftovers`.
+        code: `runtime_missing`, `runtime_rights`, `runtime_owner`, `not_writable`, `alternate_missing` or
+            `tmp_leftovers`.
         message: what is wrong, with the path.
         fixable: whether `mend` puts it right.
     """
@@ -83,7 +85,7 @@ def prepare_runtime(repo: Repository) -> list[str]:
 
 
 def runtime_faults(repo: Repository, now_s: float) -> list[RuntimeFault]:
-    """Return what is wrong with gitcoord's files, nothing where all is well; changes nothing.
+    """Return what is wrong with gitcoord's files, nothing where all is well; leaves everything as it is.
 
     Args:
         repo: the repository.
@@ -105,6 +107,10 @@ def runtime_faults(repo: Repository, now_s: float) -> list[RuntimeFault]:
             faults.append(RuntimeFault("runtime_missing", f"{directory} is no directory", fixable=False))
         elif directory == repo.runtime:
             faults.extend(_rights_faults(directory, found))
+        elif not os.access(directory, os.W_OK | os.X_OK):
+            faults.append(RuntimeFault("runtime_rights", f"{directory} cannot be written here", fixable=False))
+    if not faults:
+        faults.extend(_writing_faults(repo))
     if not _has_alternate(repo):
         listing = _alternates_file(repo)
         faults.append(
@@ -129,7 +135,7 @@ def mend(repo: Repository, now_s: float) -> list[str]:
         StorageFault: the system could not.
     """
     changed = prepare_runtime(repo)
-    if os.name != "nt" and os.stat(repo.runtime).st_mode & 0o077:
+    if os.name != "nt" and os.stat(repo.runtime).st_mode & 0o777 != 0o700:
         try:
             os.chmod(repo.runtime, 0o700)
         except OSError as error:
@@ -164,10 +170,25 @@ def _rights_faults(directory: str, found: os.stat_result) -> list[RuntimeFault]:
         faults.append(
             RuntimeFault("runtime_owner", f"{directory} belongs to another user (uid {found.st_uid})", fixable=False)
         )
-    if found.st_mode & 0o077:
+    if stat.S_IMODE(found.st_mode) & 0o777 != 0o700:
         mode = stat.S_IMODE(found.st_mode)
         faults.append(RuntimeFault("runtime_rights", f"{directory} has mode {mode:04o}, not 0700", fixable=owner))
     return faults
+
+
+def _writing_faults(repo: Repository) -> list[RuntimeFault]:
+    """Try to write what every operation has to write: a new file, and one beside the log's ref."""
+    probe = os.path.join(repo.runtime, "tmp", f"probe-{os.getpid()}")
+    try:
+        write_new(probe, bytes(_PROBE_BYTES), mode=0o600, sync=False)
+    except OSError as error:
+        fault = storage_fault(error, probe)
+        return [RuntimeFault("not_writable", f"nothing can be written: {fault.message}; {fault.next}", fixable=False)]
+    remove(probe)
+    refs = f"{repo.common_dir}/refs/gitcoord"
+    if os.path.isdir(refs) and not os.access(refs, os.W_OK | os.X_OK):
+        return [RuntimeFault("not_writable", f"{refs} cannot be written: check its owner and rights", fixable=False)]
+    return []
 
 
 def _stale_files(repo: Repository, now_s: float) -> list[str]:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from gitcoord.service import initialise
 from support.guarded import ME, OTHER, desk, guard, hook_file, lock, make_guarded, run_git, write
 from support.repo import add_worktree, git, git_bytes, make_repo
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -235,6 +232,8 @@ def test_a_guard_that_fails_says_so_and_follows_the_setting(repo: str, setting: 
     git(repo, "config", "gitcoord.hookErrors", setting)
     with open(f"{repo}/.git/refs/gitcoord/main", "w", encoding="ascii") as ref:
         ref.write("nonsense\n")
+    for known in ("gitcoord/pending", "logs/refs/gitcoord/main"):
+        Path(f"{repo}/.git/{known}").unlink(missing_ok=True)
     write(repo, "src/app.py")
     ran = run_git(repo, "commit", "-a", "-m", "Change")
     assert (ran.code == 0) is (setting == "open")

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +17,6 @@ from support.guarded import desk, lock
 from support.program import Done, program_env, run
 from support.repo import add_worktree, git, make_repo
 from support.world import World
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "payloads")
 FIXTURES = sorted(os.listdir(FOLDER))
@@ -197,6 +195,8 @@ def test_a_guard_that_understands_nothing_says_so_and_follows_the_setting(repo: 
 def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) -> None:
     with open(f"{repo}/.git/refs/gitcoord/main", "w", encoding="ascii") as ref:
         ref.write("nonsense\n")
+    for known in ("gitcoord/pending", "logs/refs/gitcoord/main"):
+        Path(f"{repo}/.git/{known}").unlink(missing_ok=True)
     done = ask(repo, "claude", "PreToolUse", write("Edit", "{repo}/src/app.py"), "--errors", setting)
     assert (decision(done) == "deny") is (setting == "closed")
     assert "could not judge" in done.out

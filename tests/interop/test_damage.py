@@ -199,12 +199,16 @@ def test_a_damaged_value_is_refused_and_its_neighbours_are_not(repo: str, harm: 
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense\n", b"0" * 40 + b"\n", b"ab\n", b"\0" * 41])
-def test_a_damaged_ref_is_named(repo: str, content: bytes) -> None:
+def test_a_damaged_ref_is_named_and_what_it_named_is_known_all_the_same(repo: str, content: bytes) -> None:
+    known = git(repo, "rev-parse", LOG_REF)
     with open(f"{repo}/.git/{LOG_REF}", "wb") as file:
         file.write(content)
     me = open_desk(repo, session="me")
-    check_fault(me.lock_files(["docs/a.md"]), "granted", LOG_REF)
-    check_fault(me.retrieve_data("plan", "next"), "found", LOG_REF)
+    read = me.retrieve_data("plan", "next")
+    assert read["found"]
+    assert LOG_REF in read["notices"][0]
+    assert any(known[:12] in line for line in me.lock_files(["elsewhere"])["notices"])
+    assert known in git(repo, "rev-list", LOG_REF).split()
 
 
 @pytest.mark.parametrize("harm", HARMS)

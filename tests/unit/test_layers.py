@@ -23,6 +23,7 @@ LAYERS = (
     {"log"},
     {"merge"},
     {"verify"},
+    {"keeper"},
     {"coordinator"},
     {"sharing"},
     {"service"},

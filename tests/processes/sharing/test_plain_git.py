@@ -83,9 +83,12 @@ def test_a_forced_fetch_over_unpublished_operations_is_undone_by_sync(clones: Cl
     granted(clones.desk(1, real=True).lock_files(["b"]))
     git(clones.clones[0], *FORCE_FETCH)
     desk = clones.desk(0, real=True)
-    assert not desk.retrieve_data("apart", "c0")["found"]
+    read = desk.retrieve_data("apart", "c0")
+    assert (read["found"], len(read["notices"])) == (True, 1), "what was acknowledged here is read meanwhile"
+    assert "another program moved refs/gitcoord/main" in read["notices"][0]
     answer = done(desk.sync())
     assert answer["remote_state"] == "local_rewound"
+    assert ["put back" in line for line in answer["notices"]] == [True]
     check_kept(clones, 0)
     assert done(desk.sync())["events"] == [], "it is told once"
 
@@ -110,7 +113,11 @@ def test_a_forced_fetch_is_undone_later_where_the_remote_says_no_at_first(clones
     git(clones.clones[0], *FORCE_FETCH)
     clones.hook("update", "exit 1")
     answer = clones.desk(0, real=True).sync()
-    assert [event["event"] for event in done(answer)["events"]] == ["local_rewound", "turned_away"]
+    assert answer["error"]["code"] == "remote_rejected"
+    assert "put back" in answer["notices"][0]
+    status = clones.desk(0, real=True).status()
+    assert [event["event"] for event in status["remote"]["events"]] == ["local_rewound"]
+    assert clones.desk(0, real=True).retrieve_data("apart", "c0")["found"]
     clones.unhook("update")
     done(clones.desk(0, real=True).sync())
     check_kept(clones, 0)
