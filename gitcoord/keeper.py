@@ -249,3 +249,13 @@ class Keeper(Log):
             if self.ref.alias_state() != "ok":
                 self.ref.make_alias()
             self.ref.make_log()
+
+    def tell_waits(self, says: Callable[[str], object] | None) -> None:
+        """Let somebody be told, for people, for whom this process waits once that takes long."""
+        self._build_turn.says = self._publish_turn.says = says
+
+    def held_up(self) -> str:
+        """Return who made this process wait in vain for its turn, and forget it; "" where nobody did."""
+        said = self._publish_turn.in_vain or self._build_turn.in_vain
+        self._publish_turn.in_vain = self._build_turn.in_vain = ""
+        return said

@@ -57,6 +57,7 @@ def open_desk(args: Arguments) -> Desk:
     desk = service.open_desk(
         start, session=who(args), hint=agent, process=False, base=start, may_number=not chosen, key=key
     )
+    desk.access.says = _say
     desk.offline = bool(getattr(args, "offline", False))
     if env.harness and not chosen:
         from gitcoord.service import identity
@@ -64,6 +65,10 @@ def open_desk(args: Arguments) -> Desk:
         # An agent's command is its MCP server's session, where the two are known to be one.
         desk.callers.wished = identity.served_session(desk.access, env.harness_session) or desk.callers.wished
     return desk
+
+
+def _say(text: str) -> None:
+    print(f"gitcoord: {text}", file=sys.stderr, flush=True)
 
 
 def who(args: Arguments) -> str:

@@ -295,3 +295,26 @@ class OsLock:
             return Descriptor(self.path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise refused(self.path, error) from error
+
+
+def holder_of(path: str) -> int | None:
+    """Return the process id of who holds the lock on a file, for people; None where the system does not tell."""
+    try:
+        found = os.stat(path)
+        with open("/proc/locks", encoding="ascii") as listing:
+            rows = [line.split() for line in listing]
+    except OSError:
+        return None
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    # A line that waits has an arrow behind its number.
+    holders = [row[4] for row in rows if len(row) > 5 and row[1] == "FLOCK" and row[5] == wanted]
+    return int(holders[0]) if holders and holders[0].isdecimal() and holders[0] != "0" else None
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a process is stopped, as by SIGSTOP; False where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[:1] == [b"T"]
+    except OSError:
+        return False

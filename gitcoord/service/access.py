@@ -15,6 +15,8 @@ from gitcoord.store.repository import Repository, find_repository, worktree_root
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gitcoord.coordinator import Coordinator, Plan, Receipt
     from gitcoord.model import Operation
     from gitcoord.model_time import Stamp
@@ -38,6 +40,7 @@ class Access:
     Attributes:
         log: for reading; the coordinator itself once there is one.
         limit_s: for how long a remote may be silent, where that is less than usual.
+        says: called, for people, with whom a write waits for, once that takes long; None tells nobody.
         publishes_later: somebody beside the verbs brings to the remote what is written here (see `gitcoord.sharing`).
     """
 
@@ -50,6 +53,7 @@ class Access:
         self._seen = _worktrees_changed(repository)
         self.clock = clock
         self.log: Log = Log(repository, durable=durable)
+        self.says: Callable[[str], object] | None = None
         self.publishes_later = False
         self.limit_s: float | None = None
         self.durable = durable
@@ -82,6 +86,7 @@ class Access:
             self._coordinator = Coordinator(
                 self.repository, self.clock, durable=self.durable, signers=Signers(self.repository, self._key)
             )
+            self._coordinator.tell_waits(self.says)
             self.log = self._coordinator
         return self._coordinator
 
@@ -100,6 +105,7 @@ class Access:
 
         if self._sharer is None or shared != self._shared:
             self._sharer, self._shared = open_sharer(self, shared), shared
+            self._sharer.tell_waits(self.says)
         self._sharer.meeting.transport.limit_s = silence_s(self)
         return self._sharer
 
@@ -153,8 +159,9 @@ class Access:
             self._prepared = True
 
     def news_of_place(self) -> list[str]:
-        """Return what is to be told of how other programs left the log's ref."""
-        told: list[str] = []
+        """Return what is to be told of other programs here: how the log's ref was left, and who holds writers up."""
+        doors = [door for door in (self._coordinator, self._sharer) if door is not None]
+        told = [said for said in (door.held_up() for door in doors) if said]
         while self._coordinator is not None and self._coordinator.put_right:
             stray = self._coordinator.put_right.pop(0)
             told.append(f"{stray_words(stray)}; it is put back to {stray.tip.hex()[:12]}, and nothing is lost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
@@ -32,7 +33,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def held(root: Path, name: str) -> Generator[None]:
+def held(root: Path, name: str) -> Generator[subprocess.Popen[str]]:
     """Let another process hold a lock and do nothing."""
     path = root / ".git/gitcoord" / name
     with subprocess.Popen(
@@ -40,7 +41,7 @@ def held(root: Path, name: str) -> Generator[None]:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        yield
+        yield process
         process.kill()
 
 
@@ -70,3 +71,44 @@ def test_a_writer_loses_no_race_for_ever_beside_a_stuck_one(root: Path) -> None:
             for number, writer in enumerate(writers):
                 assert writer.store_data("s", f"{number}-{again}", again)["ok"]
     assert len(writers[0].list_keys("s")["keys"]) == 15
+
+
+def test_who_does_not_come_back_is_told(root: Path) -> None:
+    one = desk(root, "one@host")
+    with held(root, "publish.lock") as holder:
+        (told,) = one.lock_files(["a"])["notices"]
+        assert "publish.lock" in told
+        assert f"in vain for process {holder.pid}" in told or sys.platform != "linux"
+    assert "notices" not in one.lock_files(["b"])
+
+
+def test_who_is_waited_for_is_said_while_one_waits(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "TOLD_AFTER_S", 0.1)
+    monkeypatch.setattr(turn, "PATIENCE_S", 60)
+    one = desk(root, "one@host")
+    with held(root, "publish.lock") as holder:
+        said: list[str] = []
+
+        def says(text: str) -> None:
+            said.append(text)
+            holder.kill()
+
+        one.access.says = says
+        answer = one.lock_files(["a"])
+    assert (answer["granted"], "notices" in answer) == (True, False)
+    assert len(said) == 1
+    assert "publish.lock" in said[0]
+
+
+def test_nobody_waits_long_for_who_is_stopped(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turn, "TOLD_AFTER_S", 0.1)
+    # Far longer than the test may take, where the system says which processes are stopped.
+    monkeypatch.setattr(turn, "PATIENCE_S", 3600 if sys.platform == "linux" else 0.2)
+    one = desk(root, "one@host")
+    with held(root, "publish.lock") as holder:
+        holder.send_signal(signal.SIGSTOP)
+        answer = one.lock_files(["a"])
+        assert answer["granted"]
+        assert "publish.lock" in answer["notices"][0]
+        assert f"process {holder.pid}, which holds" in answer["notices"][0] or sys.platform != "linux"
+        holder.send_signal(signal.SIGCONT)
