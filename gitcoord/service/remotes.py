@@ -239,8 +239,7 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
 
     Returns:
         `ok`, `remote_state` (`equal`, `grown`, `absent`, or the name of what was not in order), `ahead`, `behind`,
-        `refused` (what merges that came refused), `settled` (what became of operations whose fate was unknown; see
-        `found_out`), `events`, and where the remote is.
+        `refused` (what merges that came refused), `settled` (see `found_out`), `events`, and where the remote is.
 
     Raises:
         RemoteFault: it was not reached, does not take the log, or its answer was lost.

@@ -16,7 +16,7 @@ LAYERS = (
     {"values"},
     {"errors"},
     {"model", "model_time"},
-    {"names", "paths", "canonical", "plainjson", "tree", "render", "records", "envelope", "principals"},
+    {"names", "paths", "canonical", "plainjson", "tree", "tree_entries", "render", "records", "envelope", "principals"},
     {"state"},
     {"transitions", "replay"},
     {"store", "runtime", "locate", "config", "programs", "remote", "signing"},
