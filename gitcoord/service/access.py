@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from gitcoord import config
+from gitcoord.errors import IntegrityFault
 from gitcoord.locate import Place
 from gitcoord.log import Log, Stray
 from gitcoord.model import LOG_REF
@@ -164,14 +165,32 @@ class Access:
         told = [said for said in (door.held_up() for door in doors) if said]
         while self._coordinator is not None and self._coordinator.put_right:
             stray = self._coordinator.put_right.pop(0)
-            told.append(f"{stray_words(stray)}; it is put back to {stray.tip.hex()[:12]}, and nothing is lost")
+            told.append(f"{self.words_of(stray)}; it is put back to {stray.tip.hex()[:12]}, and nothing is lost")
         stray = None if self.log.last is None else self.log.last.stray
         if stray is not None:
             told.append(
-                f"{stray_words(stray)}; gitcoord goes by {stray.tip.hex()[:12]}, the newest commit that is known here, "
-                "and puts the ref back with the next change (or: gitcoord doctor --fix)"
+                f"{self.words_of(stray)}; gitcoord goes by {stray.tip.hex()[:12]}, the newest commit that is known "
+                "here, and puts the ref back with the next change (or: gitcoord doctor --fix)"
             )
         return told
+
+    def words_of(self, stray: Stray) -> str:
+        """Say what another program did to the log's ref, and what of the state that it names there cannot be read."""
+        fault = self.fault_of(stray)
+        return stray_words(stray) if fault is None else f"{stray_words(stray)}, and in it {fault}"
+
+    def fault_of(self, stray: Stray) -> str | None:
+        """Return what is wrong with the first record that cannot be read where the ref was moved to.
+
+        None where nothing is, and where that is no state of a log at all.
+        """
+        if stray.kind != "foreign" or stray.found is None:
+            return None
+        try:
+            state = self.log.state_at(stray.found)
+        except IntegrityFault:
+            return None
+        return next((fault.message for fault in state.faults()), None)
 
     @property
     def is_offline(self) -> bool:

@@ -15,7 +15,7 @@ NEWER = (
     # https://platform.openai.com/docs/api-reference/project-api-keys (`sk-proj-`, `sk-svcacct-`, `sk-admin-`)
     ("OpenAI Token", rf"sk-(?:proj|svcacct|admin|None)-{_MIXED}[\w-]{{24,}}"),
     # https://cloud.google.com/docs/authentication/api-keys: 39 letters, the first of which are these
-    ("Google API Key", r"AIza(?=[\w-]*[A-Z])[\w-]{35}(?![\w-])"),
+    ("Google API Key", r"AIzaSy[\w-]{33}(?![\w-])"),
     # https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
     ("GitHub Token", rf"github_pat_{_MIXED}\w{{36,}}"),
     # https://huggingface.co/docs/hub/security-tokens

@@ -153,7 +153,7 @@ def _in_text(text: str, name: str, where: str) -> Iterator[tuple[str, str]]:
             if any(next(iter(detector.analyze_string(one)), None) is not None for one in looked_at):
                 yield detector.secret_type, place
         for kind, pattern in NEWER:
-            if re.search(pattern, line) is not None:
+            if re.search(pattern, line, re.ASCII) is not None:
                 yield kind, place
 
 

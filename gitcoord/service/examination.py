@@ -136,6 +136,9 @@ def _stray(access: Access, *, fix: bool) -> Iterator[Finding]:
     fixed = fix and access.coordinator.put_back() is not None
     message = f"{stray_words(stray)}; the newest commit that is known here is {stray.tip.hex()[:12]}"
     yield Finding(f"ref_{stray.kind}", message, "error", fixable=True, fixed=fixed)
+    fault = access.fault_of(stray)
+    if fault is not None:
+        yield Finding("unreadable", f"where the ref was moved to, {fault}", "error", fixable=True, fixed=fixed)
 
 
 def _switches(access: Access) -> Iterator[Finding]:

@@ -194,11 +194,13 @@ def test_a_record_that_cannot_be_read_is_named_and_nothing_is_granted(repo: str,
     git(repo, "update-index", "--cacheinfo", f"100644,{blob},locks/src/app.py/@ada.json", env=env)
     commit = git(repo, "commit-tree", git(repo, "write-tree", env=env), "-p", "refs/coord", "-m", "damage")
     git(repo, "update-ref", "refs/gitcoord/main", commit)
-    for words in (["lock", "src/app.py"], ["lock", "src"], ["check", "src/app.py"], ["doctor"]):
+    for words, code in ((["check", "src/app.py"], 1), (["doctor"], 3), (["lock", "src"], 1)):
+        git(repo, "update-ref", "refs/gitcoord/main", commit)
         done = run(repo, *words)
-        assert (done.code, "@ada.json" in done.err) == (3, True)
+        assert (done.code, "@ada.json" in done.out + done.err) == (code, True)
+        assert ("held by ada" in done.err) is (code == 1)
     assert run(repo, "lock", "src/app.py", "--json").json["granted"] is False
-    assert run(repo, "doctor").out != ""
+    assert git(repo, "merge-base", "refs/coord", commit) == git(repo, "rev-parse", "refs/coord")
 
 
 def test_a_point_of_the_log_can_be_named_as_git_names_it(repo: str) -> None:

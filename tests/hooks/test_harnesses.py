@@ -191,12 +191,17 @@ def test_a_guard_that_understands_nothing_says_so_and_follows_the_setting(repo: 
     assert done.json["permission"] == "deny"
 
 
-@pytest.mark.parametrize("setting", ["open", "closed"])
-def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) -> None:
+def spoil_log(repo: str) -> None:
+    """Leave nothing by which the log could be found."""
     with open(f"{repo}/.git/refs/gitcoord/main", "w", encoding="ascii") as ref:
         ref.write("nonsense\n")
     for known in ("gitcoord/pending", "logs/refs/gitcoord/main"):
         Path(f"{repo}/.git/{known}").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("setting", ["open", "closed"])
+def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) -> None:
+    spoil_log(repo)
     done = ask(repo, "claude", "PreToolUse", write("Edit", "{repo}/src/app.py"), "--errors", setting)
     assert (decision(done) == "deny") is (setting == "closed")
     assert "could not judge" in done.out
@@ -204,8 +209,7 @@ def test_a_log_that_cannot_be_read_follows_the_setting(repo: str, setting: str) 
 
 def test_the_setting_is_that_of_the_repository_that_is_written(repo: str, tmp_path: Path) -> None:
     git(repo, "config", "gitcoord.hookErrors", "closed")
-    with open(f"{repo}/.git/refs/gitcoord/main", "w", encoding="ascii") as file:
-        file.write("0" * 39 + "1\n")
+    spoil_log(repo)
     fields = {"session_id": "a", "cwd": str(tmp_path), "tool_name": "Write"}
     payload = {**fields, "tool_input": {"file_path": f"{repo}/src/app.py"}}
     done = run(str(tmp_path), "hook", "claude", "PreToolUse", stdin=json.dumps(payload).encode())

@@ -24,7 +24,7 @@ PATTERNS: list[tuple[str, re.Pattern[str]]] = [
     for kind, make in get_mapping_from_secret_type_to_class().items()
     if kind not in credentials.GUESSING and issubclass(make, RegexBasedDetector)
     for pattern in cast("list[re.Pattern[str]]", make().denylist)  # pyright: ignore[reportUnknownMemberType]
-] + [(kind, re.compile(pattern)) for kind, pattern in credential_kinds.NEWER]
+] + [(kind, re.compile(pattern, re.ASCII)) for kind, pattern in credential_kinds.NEWER]
 
 
 def _letters(count: int, of: str = string.ascii_letters + string.digits) -> str:
