@@ -53,10 +53,13 @@ def live(link: Link, runtime: str) -> None:
 def live_and_fork(link: Link, runtime: str) -> None:
     """Worker: live, and leave behind a forked child and a started program."""
     life = Life.begin(runtime, ID, ManualClock().stamp())
+    runs, said = os.pipe()
     child = os.fork()
     if child == 0:
         life.end()  # not the child's to end
+        os.write(said, b"!")
         signal.pause()
+    os.read(runs, 1)  # a child that has not run yet still has what its parent had open
     program = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], close_fds=False)
     link.emit({"proof": life.proof, "children": [child, program.pid]})
     link.receive()
