@@ -103,7 +103,11 @@ def add_key(request: Request, name: str, key: str, roles: list[str]) -> View:
         name: the principal's.
         key: an SSH public key or its file, an armoured GPG key's file, how the user's GnuPG names a key, or a session's
             id for the key that `keys new` made for it.
-        roles: of a new principal, `member` by default and `root` for a log's first; of a known one, its new roles.
+        roles: of a new principal, `member` by default and `root` for a log's first; of a known one, its new roles. One
+            that has neither a role nor a good key left is as a new one.
+
+    Raises:
+        Refused: the key is somebody else's, or was revoked.
     """
     repository = request.desk.access.repository
     own = signers.own_public(repository, key)
@@ -114,12 +118,14 @@ def add_key(request: Request, name: str, key: str, roles: list[str]) -> View:
         if "roles" not in policy:
             policy["roles"] = canonical.copy_of(principals.DEFAULT_ROLES)
         known = policy.setdefault("principals", {})
-        principal = known.get(name)
-        if principal is None:
-            principal = known[name] = {"roles": roles or [_DEFAULT_ROLE if len(known) else _FIRST_ROLE], "keys": []}
-        elif roles:
-            principal["roles"] = roles
-        if not any(held["fingerprint"] == fingerprint for held in principal["keys"]):
+        held = principals.find_key(policy, fingerprint)
+        if held is not None:
+            policies.check_held(held, name, entry)
+        principal = known.setdefault(name, {"roles": [], "keys": []})
+        is_new = not principal["roles"] and all(key["until"] is not None for key in principal["keys"])
+        if roles or is_new:
+            principal["roles"] = roles or [_DEFAULT_ROLE if len(known) > 1 else _FIRST_ROLE]
+        if held is None:
             principal["keys"].append(entry)
 
     answer = _changed(request, change)

@@ -3,14 +3,15 @@
 A policy's version grows by one with every change, and an operation says which version it makes: an older policy, with
 however good a signature, is never set again. On which stretch of the log a key counts is for the rule to say and not
 for the operation: a new key counts from the next revision on, one that is revoked counts no more from there on, and
-neither is ever changed afterwards.
+neither is ever changed afterwards. A key that was ever in the policy stays in it, so that the state before alone tells
+this: one that a new policy leaves out is revoked by that, and neither it nor a new name for its principal makes it new.
 """
 
 from __future__ import annotations
 
 from gitcoord import principals
 from gitcoord.errors import BadRequest, PolicyOutdated, Refused
-from gitcoord.model import DEFAULT_LIMITS, Confirms, Key, Operation, Policy
+from gitcoord.model import DEFAULT_LIMITS, Confirms, Key, Operation, Policy, Principal
 from gitcoord.state import State
 from gitcoord.values import Any, cast
 
@@ -40,7 +41,8 @@ def set_policy(state: State, operation: Operation) -> dict[str, Any]:
     """`policy.set`: policy (the whole of it), reason.
 
     A key's `since` is not read: keys that are there keep theirs. A key's `until` is None, or `NOW` for one that is to
-    be revoked; what was revoked stays so.
+    be revoked; what was revoked stays so. A key that is left out is revoked, and a principal that is left out keeps its
+    name and its revoked keys, without a role.
     """
     old, new = state.policy, _checked(operation["policy"])
     reason = operation["reason"]
@@ -79,31 +81,55 @@ def share(state: State, operation: Operation) -> dict[str, Any]:
 
 
 def _settled(old: Policy, new: Policy, at: int) -> Policy:
-    """Return the policy with the stretch of every key as the rule says it."""
+    """Return the policy with the stretch of every key as the rule says it, and with every key that ever was in it."""
     if "principals" not in new:
         return new
     found: dict[str, Any] = {}
     for name, principal in new["principals"].items():
         found[name] = {**principal, "keys": [_settled_key(old, name, key, at) for key in principal["keys"]]}
+    named = {key["fingerprint"] for principal in found.values() for key in principal["keys"]}
+    for name, principal in old.get("principals", {}).items():
+        left_out = [_ended(key, at) for key in principal["keys"] if key["fingerprint"] not in named]
+        if left_out:
+            found.setdefault(name, {"roles": [], "keys": []})["keys"].extend(left_out)
     return cast("Policy", {**new, "principals": found})
+
+
+def _ended(key: Key, at: int) -> Key:
+    """Return a key that counts no more from a revision on; one that was revoked before stays as it was."""
+    return key if key["until"] is not None else cast("Key", {**key, "until": at})
 
 
 def _settled_key(old: Policy, owner: str, key: Key, at: int) -> Key:
     known = principals.find_key(old, key["fingerprint"])
     if known is None:
         return cast("Key", {**key, "since": at, "until": None if key["until"] is None else at})
-    name, _, before = known
+    check_held(known, owner, key)
+    before = known[2]
+    return before if key["until"] is None else _ended(before, at)
+
+
+def check_held(held: tuple[str, Principal, Key], owner: str, wanted: Key) -> None:
+    """Let a key that the policy has already pass in a new one: it stays its principal's, and revoked if it was.
+
+    Args:
+        held: the key as it is, and whose.
+        owner: whose it is to be.
+        wanted: the key as it is to be.
+
+    Raises:
+        Refused: it would change hands, or count again.
+    """
+    name, _, before = held
     if name != owner:
         raise Refused(
-            f"the key {key['fingerprint']} is {name}'s and cannot become {owner}'s", next="give everybody a key"
+            f"the key {before['fingerprint']} is {name}'s and cannot become {owner}'s", next="give everybody a key"
         )
-    if before["until"] is not None and key["until"] is None:
+    if before["until"] is not None and wanted["until"] is None:
         raise Refused(
-            f"the key {key['fingerprint']} was revoked at revision {before['until']} and stays so",
+            f"the key {before['fingerprint']} was revoked at revision {before['until']} and stays so",
             next="add a new key: gitcoord keys new SESSION",
         )
-    until = before["until"] if before["until"] is not None else None if key["until"] is None else at
-    return cast("Key", {**key, "public": before["public"], "since": before["since"], "until": until})
 
 
 def _checked(policy: Any) -> Policy:

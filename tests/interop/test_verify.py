@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -234,6 +235,28 @@ def test_an_unsigned_log_becomes_a_signed_one(repo: str, tmp_path: Path) -> None
     sessions = {row["session"]: row["proven"] for row in run(repo, "session", "list", "--json").json["sessions"]}
     assert sessions.pop("ada-1") is True
     assert set(sessions.values()) == {False}
+
+
+def test_a_key_that_was_revoked_is_not_added_again_in_whatever_way(tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo")
+    for name in ("ada", "old", "new"):
+        make_key(str(tmp_path / name))
+    assert run(repo, "init", "--sign", "ssh", "--key", str(tmp_path / "ada")).code == 0
+    assert run(repo, "keys", "add", "bob", str(tmp_path / "old.pub"), "--role", "root").code == 0
+    shown: dict[str, Any] = run(repo, "policy", "show", "--json").json["policy"]
+    lost = shown["principals"].pop("bob")["keys"][0]["fingerprint"]
+    policy = tmp_path / "policy.json"
+    policy.write_text(json.dumps(shown))
+    assert run(repo, "policy", "set", str(policy)).code == 0
+    kept = {key["fingerprint"]: key for key in run(repo, "keys", "list", "--json").json["keys"]}
+    assert (kept[lost]["good"], kept[lost]["principal"], kept[lost]["roles"]) == (False, "bob", [])
+    for name in ("bob", "robert"):
+        refused = run(repo, "keys", "add", name, str(tmp_path / "old.pub"))
+        assert (refused.code, lost in refused.err) == (1, True), refused
+    assert run(repo, "keys", "add", "bob", str(tmp_path / "new.pub")).code == 0
+    good = [key["roles"] for key in run(repo, "keys", "list", "--json").json["keys"] if key["principal"] == "bob"]
+    assert good == [["member"], ["member"]]
+    assert run(repo, "verify").code == 0
 
 
 def test_the_past_is_shown_as_it_was(repo: str) -> None:

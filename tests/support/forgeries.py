@@ -527,6 +527,21 @@ def revoked_key_that_comes_back(forge: Forge) -> bytes:
 
 
 @signed
+@forgery("tree")
+def revoked_key_that_leaves_the_policy(forge: Forge) -> bytes:
+    base = forge.late()
+    policy: Any = canonical.copy_of(forge.log.state_at(base).policy)
+    policy["version"] += 1
+    del policy["principals"]["bob"]["keys"][1]
+
+    def effect(state: State) -> None:
+        state.policy = policy
+
+    operation = forge.operation(base, "policy.set", "ada-1", policy=policy, reason="")
+    return forge.commit(base, [operation], effect=effect)
+
+
+@signed
 @forgery("permission")
 def acting_as_anothers_session(forge: Forge) -> bytes:
     base = forge.late()

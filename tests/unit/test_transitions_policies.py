@@ -149,6 +149,48 @@ def test_a_key_counts_from_the_next_revision_until_it_is_revoked(log: Signed) ->
         log.as_key(ROOT, "policy.set", "root-1", policy=back, reason="")
 
 
+def set_by_root(log: Signed, new: dict[str, Any]) -> None:
+    log.as_key(ROOT, "policy.set", "root-1", policy=new, reason="")
+
+
+def keys_of(log: Signed, name: str) -> list[Any]:
+    return log.state.policy.get("principals", {})[name]["keys"]
+
+
+def test_a_key_that_a_policy_leaves_out_is_revoked_and_counts_at_no_later_time(log: Signed) -> None:
+    new = changed(log)
+    new["principals"]["bob"]["keys"] = [key("SHA256:new")]
+    set_by_root(log, new)
+    ended = log.revision + 1
+    assert {found["fingerprint"]: found["until"] for found in keys_of(log, "bob")} == {"SHA256:new": None, BOB: ended}
+    with pytest.raises(NotPermitted, match="does not count since"):
+        log.as_key(BOB, "data.store", "bob-1", **put("s"))
+    for _ in range(2):  # left out again, an ended key stays as it was
+        again = changed(log)
+        again["principals"]["bob"]["keys"] = [key("SHA256:new")]
+        set_by_root(log, again)
+    assert keys_of(log, "bob")[1] == {**key(BOB), "until": ended}
+    back = changed(log)
+    back["principals"]["bob"]["keys"] = [key("SHA256:new"), key(BOB)]
+    with pytest.raises(Refused, match=f"was revoked at revision {ended} and stays so"):
+        set_by_root(log, back)
+
+
+def test_a_principal_that_is_left_out_or_gets_another_name_keeps_its_revoked_keys(log: Signed) -> None:
+    renamed = changed(log)
+    renamed["principals"]["robert"] = {"roles": ["member"], "keys": [key("SHA256:new")]}
+    del renamed["principals"]["bob"]
+    set_by_root(log, renamed)
+    left = log.state.policy.get("principals", {})["bob"]
+    assert left == {"roles": [], "keys": [{**key(BOB), "until": log.revision + 1}]}
+    for name in ("robert", "bob"):
+        back = changed(log)
+        back["principals"]["bob"]["keys"] = []
+        back["principals"][name]["keys"] = [key(BOB)]
+        with pytest.raises(Refused, match=r"cannot become robert's|stays so"):
+            set_by_root(log, back)
+
+
 def test_versions_only_grow(log: Signed) -> None:
     for version in (1, 3):
         with pytest.raises(PolicyOutdated):
