@@ -12,6 +12,9 @@ unproven.
 
 from __future__ import annotations
 
+import binascii
+import hashlib
+
 from gitcoord.errors import NotPermitted
 from gitcoord.model import Key, Operation, Policy, Principal, Role
 from gitcoord.values import Any, NamedTuple, cast
@@ -40,6 +43,7 @@ _NAME_BYTES = 100
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _HEX = frozenset("0123456789ABCDEF")
 _SSH_LENGTH, _GPG_LENGTHS = 43, (40, 64)
+_GPG_BEGINS = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 def is_fingerprint(text: str) -> bool:
@@ -48,6 +52,34 @@ def is_fingerprint(text: str) -> bool:
     if colon:
         return kind == "SHA256" and len(rest) == _SSH_LENGTH and _BASE64.issuperset(rest)
     return len(text) in _GPG_LENGTHS and _HEX.issuperset(text)
+
+
+def ssh_fingerprint(blob: bytes) -> str:
+    """Return the fingerprint that `ssh-keygen -l` prints of a public key's blob."""
+    return "SHA256:" + binascii.b2a_base64(hashlib.sha256(blob).digest(), newline=False).decode().rstrip("=")
+
+
+def fault_of_public(key: Key) -> str | None:
+    """Return in what a key's public text is not the key that its fingerprint names, None where nothing says so.
+
+    An SSH key's fingerprint follows from its text. Of a GPG key only the form of both is looked at: what the text holds
+    is for GnuPG to say.
+    """
+    fingerprint, public = key["fingerprint"], key["public"]
+    if not is_fingerprint(fingerprint) or (":" in fingerprint) != (key["kind"] == "ssh"):
+        return f"{fingerprint!r} is no fingerprint of a key of the kind {key['kind']}"
+    if key["kind"] == "gpg":
+        return None if _GPG_BEGINS in public else f"the text of {fingerprint} is no armoured GPG key"
+    words = public.split(" ")
+    try:
+        blob = binascii.a2b_base64(words[1], strict_mode=True) if len(words) > 1 else b""
+    except ValueError:
+        blob = b""
+    kind = words[0].encode(errors="replace")
+    if not public.isprintable() or not blob.startswith(len(kind).to_bytes(4, "big") + kind):
+        return f"the text of {fingerprint} is no SSH public key in one line"
+    named = ssh_fingerprint(blob)
+    return None if named == fingerprint else f"the text of {fingerprint} is another key, {named}"
 
 
 class Proven(NamedTuple):

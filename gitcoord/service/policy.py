@@ -72,10 +72,11 @@ def set_policy(request: Request, wanted: Any) -> View:
     """Set the whole policy: as `policy show` gave it, changed.
 
     Its version may be that of the policy that holds, or the next one; a key's `since` is not read, and an `until` of 0
-    revokes it.
+    revokes it. GnuPG is asked whether a new key of its kind is the one that its fingerprint names.
 
     Raises:
         BadRequest: it is no policy.
+        NoKey: there is no GnuPG to ask.
     """
     if type(wanted) is not dict:
         raise BadRequest("a policy is a JSON object", next="gitcoord policy show --json")
@@ -84,6 +85,7 @@ def set_policy(request: Request, wanted: Any) -> View:
     if type(inner) is dict and "limits" not in given:  # the whole answer of `policy show`
         given = cast("dict[str, Any]", inner)
     version = given.get("version")
+    _check_gpg_keys(request.desk, given)
 
     def change(policy: Policy) -> None:
         following = policy["version"] + 1
@@ -93,6 +95,16 @@ def set_policy(request: Request, wanted: Any) -> View:
         whole.update(fresh)
 
     return _changed(request, change)
+
+
+def _check_gpg_keys(desk: Desk, policy: dict[str, Any]) -> None:
+    if principals.fault_of(policy) is not None:
+        return  # the rule says what is wrong
+    held = desk.access.state().policy
+    for principal in cast("Policy", policy).get("principals", {}).values():
+        for key in principal["keys"]:
+            if key["kind"] == "gpg" and principals.find_key(held, key["fingerprint"]) is None:
+                signers.check_gpg(desk.access.repository, key["fingerprint"], key["public"])
 
 
 def add_key(request: Request, name: str, key: str, roles: list[str]) -> View:

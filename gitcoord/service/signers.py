@@ -184,6 +184,20 @@ def public_key(repository: Repository, text: str) -> tuple[str, str, str]:
     return "gpg", fingerprint, armoured
 
 
+def check_gpg(repository: Repository, fingerprint: str, text: str) -> None:
+    """Let the armoured text of a GPG key pass that holds the key of a fingerprint, and no other.
+
+    Raises:
+        BadRequest: it does not.
+        NoKey: GnuPG cannot be asked.
+    """
+    held = _armoured(repository, text)[1]
+    if held != fingerprint:
+        raise BadRequest(
+            f"the text of the GPG key {fingerprint} is another key, {held}", next=f"gpg --armor --export {fingerprint}"
+        )
+
+
 def _armoured(repository: Repository, text: str) -> tuple[str, str, str]:
     from gitcoord.signing import gpg
 

@@ -5,9 +5,9 @@ Sources: RFC 4253 section 6.6 and RFC 8709 (public keys), PROTOCOL.u2f of OpenSS
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64decode, b64encode
 
+from gitcoord import principals
 from gitcoord.errors import BadRequest, NoKey
 from gitcoord.store.disk import read_whole
 from gitcoord.values import TYPE_CHECKING, NamedTuple
@@ -44,7 +44,7 @@ class PublicKey(NamedTuple):
 
 def fingerprint(blob: bytes) -> str:
     """Return the fingerprint of a public key's blob."""
-    return "SHA256:" + b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    return principals.ssh_fingerprint(blob)
 
 
 def pack(*items: bytes) -> bytes:

@@ -34,6 +34,9 @@ def first(operation: Operation) -> Policy:
         raise BadRequest("a log begins with version 1 of its policy")
     if principals.is_signed_log(policy) and signer not in principals.root_keys(policy):
         raise BadRequest("a signed log begins with an operation of somebody who may change its policy")
+    for principal in policy.get("principals", {}).values():
+        for key in principal["keys"]:
+            _check_public(key)
     return policy
 
 
@@ -103,10 +106,20 @@ def _ended(key: Key, at: int) -> Key:
 def _settled_key(old: Policy, owner: str, key: Key, at: int) -> Key:
     known = principals.find_key(old, key["fingerprint"])
     if known is None:
+        _check_public(key)
         return cast("Key", {**key, "since": at, "until": None if key["until"] is None else at})
     check_held(known, owner, key)
     before = known[2]
     return before if key["until"] is None else _ended(before, at)
+
+
+def _check_public(key: Key) -> None:
+    """Let a new key pass whose text is what its fingerprint names, as far as that can be told without GnuPG."""
+    wrong = principals.fault_of_public(key)
+    if wrong is not None:
+        raise BadRequest(
+            f"that is no policy: {wrong}", next="have the key added from its file: gitcoord keys add NAME KEY"
+        )
 
 
 def check_held(held: tuple[str, Principal, Key], owner: str, wanted: Key) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import socket
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -351,6 +352,26 @@ def test_a_key_that_only_signs_stops_nobody_elses_seal(tmp_path: Path, gnupg: st
     assert run(repo, "keys", "add", "Ada Test", more, env=env).code == 0
     assert not run(repo, "data", "set", "s", "k", '"x"', "--seal", "--json", env=env).json["warnings"]
     assert run(repo, "verify").code == 0
+
+
+def test_a_policy_whose_gpg_text_is_another_key_is_refused(tmp_path: Path, gnupg: str) -> None:
+    repo, env = make_repo(tmp_path / "repo"), {"GNUPGHOME": gnupg}
+    assert run(repo, "init", "--sign", "gpg", "--key", "ada@example.invalid", env=env).code == 0
+    policy: dict[str, Any] = run(repo, "policy", "show", "--json").json["policy"]
+    mine = policy["principals"]["Ada Test"]["keys"][0]
+    bob = _gpg_key(gnupg, "bob@example.invalid", "encr")
+    policy["principals"]["bob"] = {"roles": ["member"], "keys": [{**mine, "fingerprint": bob}]}
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps(policy))
+    before = log_length(repo)
+    refused = run(repo, "policy", "set", str(file), env=env)
+    assert (refused.code, f"{bob} is another key, {mine['fingerprint']}" in refused.err) == (2, True), refused
+    assert log_length(repo) == before
+    text = subprocess.run(["gpg", "--homedir", gnupg, "--armor", "--export", bob], check=True, capture_output=True)
+    policy["principals"]["bob"]["keys"][0]["public"] = text.stdout.decode()
+    file.write_text(json.dumps(policy))
+    assert run(repo, "policy", "set", str(file), env=env).code == 0
+    assert run(repo, "verify", env=env).code == 0
 
 
 def test_the_users_own_gnupg_verifies_seals_and_opens_too(tmp_path: Path, gnupg: str) -> None:

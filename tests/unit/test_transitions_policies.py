@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -12,11 +13,15 @@ from gitcoord.model import DEFAULT_LIMITS
 from gitcoord.transitions import advance
 from support.ledger import Ledger
 
-ROOT, BOB, EVE = "SHA256:root", "SHA256:bob", "SHA256:eve"
+KIND = b"ssh-ed25519"
+BLOBS = [b"".join(len(part).to_bytes(4, "big") + part for part in (KIND, bytes([n]) * 32)) for n in range(4)]
+TEXTS = {principals.ssh_fingerprint(blob): f"{KIND.decode()} {b64encode(blob).decode()}" for blob in BLOBS}
+ROOT, BOB, EVE, NEW = TEXTS
 
 
 def key(fingerprint: str, since: int = 1, until: int | None = None) -> dict[str, Any]:
-    return {"kind": "ssh", "fingerprint": fingerprint, "public": f"ssh {fingerprint}", "since": since, "until": until}
+    public = TEXTS[fingerprint]
+    return {"kind": "ssh", "fingerprint": fingerprint, "public": public, "since": since, "until": until}
 
 
 def policy(**more: Any) -> dict[str, Any]:
@@ -133,16 +138,16 @@ def test_a_role_does_what_it_may_and_nothing_else(log: Signed) -> None:
 
 def test_a_key_counts_from_the_next_revision_until_it_is_revoked(log: Signed) -> None:
     new = changed(log)
-    new["principals"]["bob"]["keys"].append(key("SHA256:new", since=-5))
+    new["principals"]["bob"]["keys"].append(key(NEW, since=-5))
     log.as_key(ROOT, "policy.set", "root-1", policy=new, reason="")
     added = log.state.policy.get("principals", {})["bob"]["keys"][1]
     assert (added["since"], added["until"]) == (log.revision + 1, None)
-    log.as_key("SHA256:new", "data.store", "bob-1", **put("s"))
+    log.as_key(NEW, "data.store", "bob-1", **put("s"))
     gone = changed(log)
     gone["principals"]["bob"]["keys"][1]["until"] = 0
     log.as_key(ROOT, "policy.set", "root-1", policy=gone, reason="lost")
     with pytest.raises(NotPermitted, match="does not count since"):
-        log.as_key("SHA256:new", "data.store", "bob-1", **put("t"))
+        log.as_key(NEW, "data.store", "bob-1", **put("t"))
     back = changed(log)
     back["principals"]["bob"]["keys"][1]["until"] = None
     with pytest.raises(Refused, match="stays so"):
@@ -159,26 +164,26 @@ def keys_of(log: Signed, name: str) -> list[Any]:
 
 def test_a_key_that_a_policy_leaves_out_is_revoked_and_counts_at_no_later_time(log: Signed) -> None:
     new = changed(log)
-    new["principals"]["bob"]["keys"] = [key("SHA256:new")]
+    new["principals"]["bob"]["keys"] = [key(NEW)]
     set_by_root(log, new)
     ended = log.revision + 1
-    assert {found["fingerprint"]: found["until"] for found in keys_of(log, "bob")} == {"SHA256:new": None, BOB: ended}
+    assert {found["fingerprint"]: found["until"] for found in keys_of(log, "bob")} == {NEW: None, BOB: ended}
     with pytest.raises(NotPermitted, match="does not count since"):
         log.as_key(BOB, "data.store", "bob-1", **put("s"))
     for _ in range(2):  # left out again, an ended key stays as it was
         again = changed(log)
-        again["principals"]["bob"]["keys"] = [key("SHA256:new")]
+        again["principals"]["bob"]["keys"] = [key(NEW)]
         set_by_root(log, again)
     assert keys_of(log, "bob")[1] == {**key(BOB), "until": ended}
     back = changed(log)
-    back["principals"]["bob"]["keys"] = [key("SHA256:new"), key(BOB)]
+    back["principals"]["bob"]["keys"] = [key(NEW), key(BOB)]
     with pytest.raises(Refused, match=f"was revoked at revision {ended} and stays so"):
         set_by_root(log, back)
 
 
 def test_a_principal_that_is_left_out_or_gets_another_name_keeps_its_revoked_keys(log: Signed) -> None:
     renamed = changed(log)
-    renamed["principals"]["robert"] = {"roles": ["member"], "keys": [key("SHA256:new")]}
+    renamed["principals"]["robert"] = {"roles": ["member"], "keys": [key(NEW)]}
     del renamed["principals"]["bob"]
     set_by_root(log, renamed)
     left = log.state.policy.get("principals", {})["bob"]
@@ -189,6 +194,41 @@ def test_a_principal_that_is_left_out_or_gets_another_name_keeps_its_revoked_key
         back["principals"][name]["keys"] = [key(BOB)]
         with pytest.raises(Refused, match=r"cannot become robert's|stays so"):
             set_by_root(log, back)
+
+
+GPG_TEXT = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n...\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"public": TEXTS[EVE]}, f"is another key, {EVE}"),
+        ({"public": f"{TEXTS[NEW]}\n* {TEXTS[EVE]}"}, "no SSH public key in one line"),
+        ({"public": TEXTS[NEW].replace("ssh-ed25519", "ssh-rsa")}, "no SSH public key"),
+        ({"public": TEXTS[NEW][:-1]}, "no SSH public key"),
+        ({"public": "ssh-ed25519"}, "no SSH public key"),
+        ({"fingerprint": NEW[:-1]}, "no fingerprint"),
+        ({"kind": "gpg"}, "no fingerprint"),
+        ({"kind": "gpg", "fingerprint": 40 * "a", "public": GPG_TEXT}, "no fingerprint"),
+        ({"kind": "gpg", "fingerprint": 40 * "A", "public": TEXTS[NEW]}, "no armoured GPG key"),
+    ],
+)
+def test_a_new_key_is_the_one_that_its_fingerprint_names(log: Signed, wrong: dict[str, Any], why: str) -> None:
+    new = changed(log)
+    new["principals"]["bob"]["keys"].append({**key(NEW), **wrong})
+    with pytest.raises(BadRequest, match=why.replace("+", r"\+")):
+        set_by_root(log, new)
+    log.first["principals"]["bob"]["keys"] = new["principals"]["bob"]["keys"]
+    with pytest.raises(BadRequest, match="no policy"):
+        advance(log.objects.state(None), [log.init_operation(None)])  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("fine", [{"public": f"{TEXTS[NEW]} bob@home"}, {"kind": "gpg", "fingerprint": 40 * "A"}])
+def test_a_key_with_a_comment_and_one_of_gnupg_are_taken(log: Signed, fine: dict[str, Any]) -> None:
+    new = changed(log)
+    public = GPG_TEXT if "kind" in fine else TEXTS[NEW]
+    new["principals"]["bob"]["keys"].append({**key(NEW), "public": public, **fine})
+    set_by_root(log, new)
 
 
 def test_versions_only_grow(log: Signed) -> None:
