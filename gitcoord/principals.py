@@ -30,6 +30,9 @@ DEFAULT_ROLES: dict[str, Role] = {
 }
 """The roles that a signed log begins with."""
 
+UNSIGNED_MAY = frozenset({"lock", "write"})
+"""What an unsigned operation may do on a signed log whose policy accepts such: nothing against somebody's will."""
+
 _NEEDS = {"lock": "lock", "data": "write", "policy": "policy"}
 _NEEDS_EXACTLY = {
     "lock.break": "break",
@@ -170,7 +173,8 @@ def judge(policy: Policy, operation: Operation, revision: int) -> str | None:
             raise NotPermitted("this log takes signed operations only", next="gitcoord keys list")
         return None
     if signer is None:
-        if policy["unsigned"] == "accepted" and needed(operation["type"]) != "policy":
+        right = needed(operation["type"])
+        if policy["unsigned"] == "accepted" and (right is None or right in UNSIGNED_MAY):
             return None
         raise NotPermitted(
             f"the policy of this log takes no unsigned {operation['type']}",

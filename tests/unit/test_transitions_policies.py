@@ -103,14 +103,31 @@ def test_unsigned_operations_are_refused_where_the_policy_says_so(log: Signed) -
         log.sign_on("x", None)
 
 
-def test_where_unsigned_ones_are_accepted_their_sessions_are_unproven_and_may_not_change_the_policy() -> None:
+def test_where_unsigned_ones_are_accepted_they_are_unproven_and_do_nothing_against_somebodys_will() -> None:
     log = Signed(unsigned="accepted")
     log.sign_on("x", None)
     assert "principal" not in log.session("x")
     log.as_key(None, "data.store", "x", **put("s"))
     with pytest.raises(NotPermitted, match=r"unsigned policy\.set"):
         log.as_key(None, "policy.set", "x", policy=changed(log), reason="")
+    share = {"remote": "origin", "ref": "refs/coord", "url": "there"}
+    with pytest.raises(NotPermitted, match=r"unsigned log\.share"):
+        log.as_key(None, "log.share", "x", **share)
     log.sign_on("bob-1", BOB)
+    claims = [{"path": "a", "key": "a", "kind": "file"}]
+    log.as_key(BOB, "lock.acquire", "bob-1", claims=claims, mode="exclusive", reason="", ttl_s=None)
+    broken = [{**claims[0], "session": "bob-1", "token": log.revision}]
+    with pytest.raises(NotPermitted, match=r"unsigned lock\.break"):
+        log.as_key(None, "lock.break", "x", locks=broken, reason="mine")
+    log.as_key(
+        None,
+        "lock.acquire",
+        "x",
+        claims=[{**claims[0], "path": "b", "key": "b"}],
+        mode="exclusive",
+        reason="",
+        ttl_s=None,
+    )
     with pytest.raises(NotPermitted, match="an unsigned operation may not act as it"):
         log.as_key(None, "session.end", "bob-1")
 
