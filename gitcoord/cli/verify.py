@@ -54,9 +54,9 @@ def _show(answer: acting.Answer) -> None:
         print(f"  root: {visible(answer['root'])}")
     notable = answer["notable"]
     if notable:
-        fields = [[event["revision"], event["kind"], event["subject"]] for event in notable[:_SHOWN]]
+        fields = [[event["revision"], event["kind"], event["subject"]] for event in notable[-_SHOWN:]]
         print_records("Within the rules, and worth a look", ["revision>", "what", "which"], fields)
     if answer["notables"] > _SHOWN:
-        acting.complain(f"and {answer['notables'] - _SHOWN} more: gitcoord verify --json")
+        acting.complain(f"and {answer['notables'] - _SHOWN} older ones: gitcoord verify --json")
     for line in answer["outside"]:
         acting.complain(f"not verified: {visible(line)}")

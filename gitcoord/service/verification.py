@@ -76,7 +76,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
         return _range(access, request.range, pinned, tip)
     examination = Examination(access.log, remembered, pinned)
     if remembered is not None:
-        examination.tally.add(remembered.counts)
+        examination.tally.join(remembered.tally)
     verdict, history = examination.run(None if remembered is None else remembered.tip, tip)
     if remembered is not None and history is not None and not history.grown:
         _check_lost(access, examination, remembered, tip)
@@ -93,7 +93,7 @@ def verify(access: Access, request: Request, notices: list[str]) -> View:
             tip,
             examination.repository or "",
             examination.merges,
-            examination.tally.to_dict(),
+            examination.tally.remembered(),
             examination.ids,
             answer["root"],
         )
@@ -249,13 +249,14 @@ def _range(access: Access, text: str, pinned: str | None, tip: bytes) -> View:
         raise _bad(verdict.fault, answer)
     if verdict.edges:
         raise _partly(verdict, answer)
-    answer["outside"] = [f"{name} of {text}" for name in (["what is behind"] if good else []) + ["what comes after"]]
+    behind = [] if good is None else [f"{first} and what is behind it: trusted, and not judged"]
+    answer["outside"] = [*behind, *([f"what comes after {last}"] if new != tip else []), *answer["outside"]]
     return answer
 
 
 def _answer(examination: Examination, verdict: Verdict, remembered: Memory | None, tip: bytes) -> View:
     tally = examination.tally
-    before = 0 if remembered is None else remembered.counts["commits"]
+    before = 0 if remembered is None else remembered.tally["counts"]["commits"]
     outside = [
         "reasons, intents and values: that somebody said them is verified, and not that they are true",
         "dates: as the machine of each session told them",
@@ -275,7 +276,7 @@ def _answer(examination: Examination, verdict: Verdict, remembered: Memory | Non
         **tally.to_dict(),
         "notable": [
             {"revision": event.revision, "commit": event.commit.hex(), "kind": event.kind, "subject": event.text}
-            for event in tally.notable[:_SHOWN_NOTABLE]
+            for event in tally.notable[-_SHOWN_NOTABLE:]
         ],
         "notables": tally.notables,
         "outside": outside,

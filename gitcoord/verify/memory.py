@@ -4,7 +4,8 @@ The memory is a file in the runtime directory. Nothing but a whole and good veri
 commit can: it names the commit that was verified by its object name, and what is behind that name cannot change. Who
 can write the runtime directory can write it too, and could as well replace the program.
 
-It also holds a short hash of every operation's id, for an id is never used twice.
+It also holds a short hash of every operation's id, for an id is never used twice, and what was found on the way that a
+reader ought to look at, the newest of it, so that who asks again is told again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gitcoord.store.disk import read_whole
 from gitcoord.values import Any, NamedTuple
 
 DIGEST_SIZE = 16
-_MAKER = f"{__version__} {FORMAT} {RULES} 2"
+_MAKER = f"{__version__} {FORMAT} {RULES} 3"
 
 
 class Memory(NamedTuple):
@@ -30,7 +31,7 @@ class Memory(NamedTuple):
         tip: the newest commit.
         repository: the log's id.
         merges: whether there are merges behind it.
-        counts: what was counted (`Tally.to_dict`).
+        tally: what was found (`Tally.remembered`).
         root: the fingerprint of the log's root, where it has one.
         ids: the digests of the ids of all operations behind the tip, and in it.
     """
@@ -38,7 +39,7 @@ class Memory(NamedTuple):
     tip: bytes
     repository: str
     merges: bool
-    counts: dict[str, Any]
+    tally: dict[str, Any]
     ids: frozenset[bytes] | set[bytes]
     root: str | None = None
 
@@ -66,7 +67,7 @@ class MemoryFile:
             return None
         head, found = kept
         return Memory(
-            bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["counts"], found, head["root"]
+            bytes.fromhex(head["tip"]), head["repository"], head["merges"], head["tally"], found, head["root"]
         )
 
     def write(self, memory: Memory) -> None:
@@ -75,7 +76,7 @@ class MemoryFile:
             "tip": memory.tip.hex(),
             "repository": memory.repository,
             "merges": memory.merges,
-            "counts": memory.counts,
+            "tally": memory.tally,
             "root": memory.root,
         }
         write_kept(self._path, head, memory.ids)

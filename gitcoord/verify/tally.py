@@ -8,6 +8,8 @@ from gitcoord.model_time import parse_time
 from gitcoord.values import Any, NamedTuple
 
 _LISTED = 1000
+_REMEMBERED = 200
+_MACHINES_REMEMBERED = 1000
 _AHEAD_MS = 5 * 60 * 1000
 
 
@@ -21,7 +23,10 @@ class Notable(NamedTuple):
 
 
 class Tally:
-    """Counts. `commits` is how many were judged; `unknown` were signed by keys that no policy vouches for."""
+    """Counts. `commits` is how many were judged; `unknown` were signed by keys that no policy vouches for.
+
+    Of what is notable the newest is listed, up to a bound, and all is counted (`notables`).
+    """
 
     def __init__(self) -> None:
         """Count nothing yet."""
@@ -47,9 +52,7 @@ class Tally:
         for operation in operations:
             kind = _notable_kind(operation)
             if kind is not None:
-                self.notables += 1
-                if len(self.notable) < _LISTED:
-                    self.notable.append(Notable(commit, revision, kind, render.subject(operation)))
+                self._note(Notable(commit, revision, kind, render.subject(operation)))
             self._look_at_date(commit, revision, operation)
 
     def _look_at_date(self, commit: bytes, revision: int, operation: Operation) -> None:
@@ -63,18 +66,33 @@ class Tally:
         else:
             self._earliest[machine] = min(time, self._earliest[machine])
             if _went_back(time, latest):
-                self.notables += 1
-                if len(self.notable) < _LISTED:
-                    self.notable.append(Notable(commit, revision, "clock-went-back", render.subject(operation)))
+                self._note(Notable(commit, revision, "clock-went-back", render.subject(operation)))
+
+    def _note(self, event: Notable) -> None:
+        self.notables += 1
+        self.notable.append(event)
+        if len(self.notable) >= 2 * _LISTED:  # not at each one: that would move the whole list
+            del self.notable[:-_LISTED]
 
     def told(self) -> dict[str, Any]:
         """Return all that was found, as JSON, for the tally of another process to `join`."""
         return {
             "counts": self.to_dict(),
-            "notable": [(event.commit.hex(), *event[1:]) for event in self.notable],
+            "notable": [(event.commit.hex(), *event[1:]) for event in self.notable[-_LISTED:]],
             "notables": self.notables,
             "latest": self._latest,
             "earliest": self._earliest,
+        }
+
+    def remembered(self) -> dict[str, Any]:
+        """Return what `told` does, with an end to its size: the newest events, and the newest machines' clocks."""
+        told = self.told()
+        latest = sorted(self._latest, key=self._latest.__getitem__)[-_MACHINES_REMEMBERED:]
+        return {
+            **told,
+            "notable": told["notable"][-_REMEMBERED:],
+            "latest": {machine: self._latest[machine] for machine in latest},
+            "earliest": {machine: self._earliest[machine] for machine in latest},
         }
 
     def join(self, told: dict[str, Any]) -> bool:
@@ -87,8 +105,8 @@ class Tally:
         if any(_went_back(time, self._latest.get(machine, time)) for machine, time in earliest.items()):
             return False
         self.add(told["counts"])
-        left = max(0, _LISTED - len(self.notable))
-        self.notable += [Notable(bytes.fromhex(commit), *rest) for commit, *rest in told["notable"][:left]]
+        found = [Notable(bytes.fromhex(commit), *rest) for commit, *rest in told["notable"]]
+        self.notable = (self.notable + found)[-_LISTED:]
         self.notables += told["notables"]
         for machine, time in told["latest"].items():
             self._latest[machine] = max(time, self._latest.get(machine, time))

@@ -53,6 +53,25 @@ def test_a_good_log_is_good_and_the_second_time_only_what_is_new_is_judged(repo:
     assert any("unproven" in line for line in second["outside"])
 
 
+def test_what_is_worth_a_look_is_told_each_time(repo: str) -> None:
+    for number in range(2):
+        taken = run(repo, "unlock", f"{'ab'[number]}.py", "--force", "-m", "why", "--session", "other")
+        assert taken.code == 0, taken
+        for _ in range(2):
+            answer: dict[str, Any] = run(repo, "verify", "--json").json
+            kinds = [event["kind"] for event in answer["notable"]]
+            assert (kinds, answer["notables"]) == (["forced-break"] * (number + 1), number + 1)
+    assert "forced-break" in run(repo, "verify").out
+    assert answer["notable"] == run(repo, "verify", "--anew", "--json").json["notable"]
+
+
+def test_a_range_says_what_it_leaves_out(repo: str) -> None:
+    outside: list[str] = run(repo, "verify", "2..", "--json").json["outside"]
+    assert outside[0] == "2 and what is behind it: trusted, and not judged"
+    assert not any("after" in line for line in outside)
+    assert run(repo, "verify", "2..4", "--json").json["outside"][1] == "what comes after 4"
+
+
 def test_a_bad_commit_is_named_with_exit_code_3(repo: str) -> None:
     good = tip(repo)
     bad = slip_in(repo)
