@@ -237,6 +237,7 @@ def _range(access: Access, text: str, pinned: str | None, tip: bytes) -> View:
     good = points.find(log, first, now_ms).oid if dots and first else None
     new = points.find(log, last, now_ms).oid if last else tip
     examination = Examination(log, None, pinned)
+    examination.cut_off = True
     if good is not None:
         if good != new and growth_fault(examination.reader, good, new) is not None:
             raise BadRequest(f"{first} is not behind {last or 'the tip'}", next="name the older one first")

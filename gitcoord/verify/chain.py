@@ -64,6 +64,7 @@ class Examination:
         processes: how many may judge at the same time; None leaves it to the length of the log and to the machine.
         replayed: where there are more commits than these to judge, the form of each is judged alone: its place, its
             format and its message, and not what its operations make of the state before it; None judges all fully.
+        cut_off: merges whose making a shallow clone does not show are taken as they are, also behind a good commit.
     """
 
     def __init__(self, log: Log, remembered: Memory | None = None, pinned: str | None = None) -> None:
@@ -79,6 +80,7 @@ class Examination:
         self.root: str | None = None
         self.processes: int | None = None
         self.replayed: int | None = None
+        self.cut_off = False
         self._form_only = False
         self._log_id: str | None = None
         self._beginning: bytes | None = None
@@ -99,7 +101,7 @@ class Examination:
         """
         self.good = good
         try:
-            history = between(self.reader, good, new)
+            history = between(self.reader, good, new, cut_off=self.cut_off)
         except Missing as missing:
             where = new if missing.child is None else missing.child
             return self._verdict(Fault(where, "object", str(missing)), ()), None

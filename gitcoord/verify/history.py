@@ -39,7 +39,7 @@ class History(NamedTuple):
     first_parents: list[bytes]
 
 
-def between(reader: Reader, good: bytes | None, new: bytes) -> History:
+def between(reader: Reader, good: bytes | None, new: bytes, *, cut_off: bool = False) -> History:
     """Return what is behind a tip and not behind a good commit.
 
     Commits are visited by the revision that their messages state. One that lies about it may cost more reading, and is
@@ -49,28 +49,38 @@ def between(reader: Reader, good: bytes | None, new: bytes) -> History:
         reader: reads commits.
         good: nothing behind it is looked for; None looks for all.
         new: the tip.
+        cut_off: merges whose making a shallow clone does not show end the history also behind a good commit. For who
+            asks about a stretch of a log that is here already: of what arrives nothing is taken as it is.
 
     Raises:
         Missing: a commit is not there.
         ObjectDamaged: it cannot be read.
     """
-    walk = _Walk(reader)
+    walk = _Walk(reader, to_the_ends=cut_off)
     if good is not None:
         walk.paint(good, _GOOD, None)
     walk.paint(new, _NEW, None)
     walk.run()
-    if good is None:
+    if good is None or cut_off:
         walk.cut_merges()
+    if cut_off:
+        walk.edges = [seen for seen in walk.edges if walk.colour[seen.oid] == _NEW]
     grown = good is None or walk.colour[good] & _NEW != 0
     return History(walk.ordered(new), walk.edges, grown, walk.first_parents(new))
 
 
 class _Walk:
-    """Paints what is behind the good commit and what is behind the tip, the newest first."""
+    """Paints what is behind the good commit and what is behind the tip, the newest first.
 
-    def __init__(self, reader: Reader) -> None:
+    Args:
+        reader: reads commits.
+        to_the_ends: in a shallow clone, up to where the history ends, also where all that is new was found before.
+    """
+
+    def __init__(self, reader: Reader, *, to_the_ends: bool) -> None:
         self._reader = reader
         self._shallow = reader.shallow()
+        self._to_the_ends = to_the_ends and bool(self._shallow)
         self._heap: list[tuple[int, bytes]] = []
         self._open: set[bytes] = set()
         self.colour: dict[bytes, int] = {}
@@ -97,7 +107,7 @@ class _Walk:
         heappush(self._heap, (-seen.revision, oid))
 
     def run(self) -> None:
-        while self._heap and self._open:
+        while self._heap and (self._open or self._to_the_ends):
             oid = heappop(self._heap)[1]
             self._open.discard(oid)
             seen = self.seen[oid]
@@ -113,8 +123,7 @@ class _Walk:
         """Let the merges end the history too whose making cannot be seen: what both their sides share may be cut off.
 
         A merge is made anew from all that one of its sides has and the other has not. Where the history of a shallow
-        clone ends within that, what lies behind is on both sides or on one, and nothing here tells which. That is for
-        who looks at a whole log: of what arrives on a good commit nothing is taken as it is.
+        clone ends within that, what lies behind is on both sides or on one, and nothing here tells which.
         """
         ends = {seen.oid for seen in self.edges}
         if not ends:

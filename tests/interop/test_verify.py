@@ -171,6 +171,11 @@ def test_a_shallow_log_with_a_merge_near_its_end_is_partly_verified(tmp_path: Pa
     git(clone, "update-ref", LOG_REF, "HEAD")
     done = run(clone, "verify", "--json")
     assert (done.code, done.json["error"]["code"]) == (1, "partly_verified"), done
+    # A stretch of it is judged as far as it can be too, and never by what lies before.
+    here = git(clone, "rev-parse", LOG_REF)
+    for good in git(clone, "rev-list", "--first-parent", LOG_REF).split():
+        asked = run(clone, "verify", f"{good}..{here}", "--json")
+        assert asked.json["ok"] or asked.json["error"]["code"] == "partly_verified", asked
     # What is wrong above is found all the same.
     bad = slip_in(clone)
     assert fault(run(clone, "verify", "--json")) == ("revision", bad)
