@@ -1,8 +1,8 @@
 """The JSON Schemas of the tools, built from a few words, and the check of a call's arguments against them.
 
-One description serves both ends: what `tools/list` tells a client is what `check_arguments` enforces, nothing is
-coerced and nothing is parsed a second time: a string that looks like JSON stays a string. Only the keywords that the
-tools use are understood here.
+One description serves both ends: what `tools/list` tells a client is what `checked` enforces, nothing is coerced and
+nothing is parsed a second time: a string that looks like JSON stays a string. A whole number is an integer however it
+is written, as JSON Schema has it. Only the keywords that the tools use are understood here.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _described(schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {**schema, "description": description} if description else schema
 
 
-def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Let a call's arguments pass if they fit the tool's input schema exactly.
+def checked(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a call's arguments if they fit the tool's input schema exactly; a whole number as an `int`.
 
     Args:
         schema: an object's schema without further members allowed.
@@ -88,8 +88,13 @@ def check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     for name in schema.get("required", ()):
         if name not in arguments:
             raise _invalid(f"argument {name!r} is missing")
-    for name, value in arguments.items():
-        _check_value(f"argument {name!r}", properties[name], value)
+    found: dict[str, Any] = {}
+    for name, given in arguments.items():
+        schema = properties[name]
+        whole = schema.get("type") == "integer" and type(given) is float and given.is_integer()
+        found[name] = int(given) if whole else given
+        _check_value(f"argument {name!r}", schema, found[name])
+    return found
 
 
 def _check_value(what: str, schema: Mapping[str, Any], value: Any) -> None:

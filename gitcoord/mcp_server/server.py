@@ -30,7 +30,7 @@ from gitcoord.errors import CoordError, SessionRequired
 from gitcoord.mcp_server import data, guidance, history, locks, remote, resources, sessions
 from gitcoord.mcp_server.answers import refusal, to_json, to_result
 from gitcoord.mcp_server.desks import NOBODY, Caller
-from gitcoord.mcp_server.schemas import check_arguments
+from gitcoord.mcp_server.schemas import checked
 from gitcoord.mcp_server.threads import off_loop
 from gitcoord.mcp_server.watch import Watch
 
@@ -123,8 +123,7 @@ class Face:
         tool = CORE.get(params.name)
         if tool is None:
             raise MCPError(INVALID_PARAMS, f"unknown tool; there are: {', '.join(CORE)}")
-        arguments = params.arguments or {}
-        check_arguments(self._schemas[tool.name], arguments)
+        arguments = checked(self._schemas[tool.name], params.arguments or {})
         try:
             answer = await self._ask(ctx, tool, arguments)
         except CoordError as error:

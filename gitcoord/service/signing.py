@@ -153,6 +153,22 @@ def _ending(desk: Desk, state: State, now: Stamp) -> list[Operation]:
     return [desk.callers.operation("session.end", Actor(own.session, own.incarnation, record["author"], []), now)]
 
 
+def _check_known(desk: Desk, incarnation: str) -> None:
+    """Let an incarnation pass that was ever signed on, as far as this clone knows; reads the log back to it.
+
+    Raises:
+        SessionEnded: it was not.
+    """
+    from gitcoord.service.history import with_ids
+
+    if not any(entry["type"] == "session.start" for entry in with_ids(desk.access.log, {incarnation})):
+        raise SessionEnded(
+            f"the incarnation {incarnation} is not known here: nobody signed on as it",
+            next="see who is here: gitcoord session list; or sign on without an incarnation",
+            incarnation=incarnation,
+        )
+
+
 def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     """Go on as an incarnation that was not ended, in this process."""
     callers = desk.callers
@@ -163,6 +179,7 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     found = next((s for s in state.sessions() if s["incarnation"] == wanted), None)
     name = request.session or (None if found is None else found["session"])
     if name is None:
+        _check_known(desk, wanted)
         raise SessionEnded(
             f"the incarnation {wanted} is over; its locks are released",
             next="sign on anew, and look at what you had locked before you write it again",
@@ -191,6 +208,10 @@ def _resume(desk: Desk, request: Request, notices: list[str]) -> View:
     try:
         receipt = desk.submit(plan, notices, said)
         resumed = True
+    except SessionEnded:
+        if found is None:
+            _check_known(desk, wanted)
+        raise
     finally:
         if not resumed:
             callers.discard(sign_on_made)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -10,9 +10,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
 from gitcoord.mcp_server.locks import TOOLS
-from gitcoord.mcp_server.schemas import check_arguments
+from gitcoord.mcp_server.schemas import checked
 from support.mcp_face import ERAS, ask, connected, coordinated_repo
 from support.repo import log_length
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MALFORMED: list[tuple[str, dict[str, Any], str]] = [
     ("nonsense", {}, "unknown tool"),
@@ -38,7 +41,7 @@ MALFORMED: list[tuple[str, dict[str, Any], str]] = [
     ("store_data", {"scope": "s", "key": "k", "value": 1, "expect_revision": -1}, "at least 0"),
     (
         "store_data",
-        {"scope": "s", "key": "k", "value": 1, "expect_revision": 1.0},
+        {"scope": "s", "key": "k", "value": 1, "expect_revision": 1.5},
         "must be an integer, not a fraction",
     ),
     ("store_data", {"scope": {}, "key": "k", "value": 1}, "must be a string, not an object"),
@@ -73,5 +76,26 @@ def test_a_malformed_call_is_an_error_of_the_protocol_that_says_what_is_wrong(
 def test_numbers_that_no_json_has_are_refused() -> None:
     for wait_s in (float("nan"), float("inf")):
         with pytest.raises(MCPError, match="must be a number"):
-            check_arguments(TOOLS[0].input_schema, {"files": ["a"], "wait_s": wait_s})
-    check_arguments(TOOLS[0].input_schema, {"files": ["a"], "wait_s": 0.5})
+            checked(TOOLS[0].input_schema, {"files": ["a"], "wait_s": wait_s})
+    checked(TOOLS[0].input_schema, {"files": ["a"], "wait_s": 0.5})
+
+
+def test_a_whole_number_is_an_integer_however_it_is_written() -> None:
+    found = checked(TOOLS[0].input_schema, {"files": ["a"], "ttl_s": 60.0, "wait_s": 1.0})
+    assert (found, type(found["ttl_s"])) == ({"files": ["a"], "ttl_s": 60, "wait_s": 1.0}, int)
+    for wrong in (60.5, -60.0, float("nan"), float("inf")):
+        with pytest.raises(MCPError):
+            checked(TOOLS[0].input_schema, {"files": ["a"], "ttl_s": wrong})
+
+
+@pytest.mark.parametrize("mode", ERAS)
+def test_a_call_with_a_whole_fraction_is_answered(tmp_path: Path, mode: str) -> None:
+    repo = coordinated_repo(tmp_path)
+
+    async def body() -> None:
+        async with connected(repo, mode) as client:
+            stored = await ask(client, "store_data", scope="s", key="k", value=1.0, expect_revision=0.0)
+            assert stored["ok"], stored
+            assert len((await ask(client, "get_history", limit=1.0))["entries"]) == 1
+
+    anyio.run(body)

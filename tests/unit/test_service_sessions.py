@@ -142,6 +142,21 @@ def test_a_takeover_of_the_living_whose_lease_is_over_ends_the_old_incarnation(w
     assert granted(new.lock_files(["a"]))["session"] == "builder"
 
 
+def test_an_incarnation_that_never_was_is_not_known_and_one_that_was_is_over(world: World) -> None:
+    old = world.agent(session="builder")
+    over = old.sign_on()["incarnation"]
+    old.sign_off()
+    world.agent(session="builder").sign_on()
+    never = "01M8A10N8W2HC1P34K4P2JZS1J"
+    for session in ("builder", "nobody", None):
+        answer = world.agent().sign_on(session=session, incarnation=never)
+        assert code(answer) == "session_ended"
+        assert f"{never} is not known here" in answer["error"]["message"]
+        answer = world.agent().sign_on(session=session, incarnation=over)
+        assert code(answer) == "session_ended"
+        assert "is over" in answer["error"]["message"]
+
+
 def test_the_old_incarnation_is_told_once_and_is_then_signed_on_anew(world: World) -> None:
     old = world.agent("codex")
     old.sign_on()
