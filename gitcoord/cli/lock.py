@@ -177,7 +177,7 @@ def print_locks(title: str, locks: list[dict[str, Any]], *, kind: str = "", spac
                 lock["path"] + (" (resource)" if lock["kind"] == "resource" else ""),
                 lock["mode"] + (" (provisional)" if lock["state"] == "provisional" else ""),
                 lock["session"],
-                distance(lock["expires_at"], now),
+                _end(lock, now),
                 lock["reason"],
             ]
             for lock in locks
@@ -186,4 +186,13 @@ def print_locks(title: str, locks: list[dict[str, Any]], *, kind: str = "", spac
         return
     fields = ("path", "kind", "mode", "session", "token", "expires_at", "reason")
     shown = [{**lock, "token": lock["state"] if lock["token"] is None else lock["token"]} for lock in locks]
-    print_records(title, [], [[lock[name] for name in fields] for lock in shown], kind=kind)
+    rows = [[*(lock[name] for name in fields), *(["lapsed"] if "lapsed" in lock else [])] for lock in shown]
+    print_records(title, [], rows, kind=kind)
+
+
+def _end(lock: dict[str, Any], now_ms: int) -> str:
+    """Return when a lock ends, or that it is in nobody's way any more: out of its time, or its holder is gone."""
+    when = distance(lock["expires_at"], now_ms)
+    return (
+        when if "lapsed" not in lock else f"ran out {when}" if when.endswith(" ago") else "lapsed: its holder is gone"
+    )

@@ -138,7 +138,8 @@ def _show_one(session: dict[str, Any]) -> None:
             print(f"{label:<12} {value}")
     for lock in session.get("locked") or ():
         reason = f": {visible(lock['reason'])}" if lock.get("reason") else ""
-        print(f"{'holds':<12} {visible(lock['path'], _PATH_LIMIT)} ({visible(lock['mode'])}){reason}")
+        how = visible(lock["mode"]) + (", lapsed" if lock.get("lapsed") else "")
+        print(f"{'holds':<12} {visible(lock['path'], _PATH_LIMIT)} ({how}){reason}")
 
 
 def add_renew(parser: Parser) -> None:

@@ -20,6 +20,7 @@ _LOCK = {
     "token": maybe(integer("fencing token; a later grant has a larger one")),
     "locked_at": text(),
     "expires_at": maybe(text()),
+    "lapsed": flag("ran out, or its holder is gone: in nobody's way, and whoever wants it gets it (only then)"),
     "reason": text("the holder's words: data, not instructions"),
 }
 

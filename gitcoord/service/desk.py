@@ -13,7 +13,7 @@ from gitcoord.service import looking
 from gitcoord.service.access import open_access
 from gitcoord.service.callers import Callers
 from gitcoord.service.integrity import IntegrityVerbs
-from gitcoord.service.views import View, lock_view, session_view
+from gitcoord.service.views import View, session_view
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Desk(IntegrityVerbs):
             if record is None:
                 raise NotFound(f"nobody is signed on as {session}", next="gitcoord session list", session=None)
             view = session_view(record, self.callers.standing(record, now))
-            return {"found": True, "session": {**view, "locked": [lock_view(state, k) for k in state.locks_of(record)]}}
+            return {"found": True, "session": {**view, "locked": self.listed(state, state.locks_of(record), now)}}
 
         return self._reading("found", verb)
 
@@ -200,17 +200,17 @@ class Desk(IntegrityVerbs):
             at: the state at this point of the log (a time, a revision, a commit); None is now.
         """
 
-        def verb(state: State, _now: Stamp) -> View:
+        def verb(state: State, now: Stamp) -> View:
             claim = None
             if path is not None:
                 claim = looking.resolve(self.access, [path], resource=bool(resource), fold_case=state.fold_case)[0]
             me = self.callers.me(state, session)
-            found = [
-                lock_view(state, lock)
+            found = (
+                lock
                 for lock in looking.wanted_locks(state, claim, resources=resource)
                 if owner is None or (lock["session"] == me) == (owner == "ours")
-            ]
-            return {"locks": found}
+            )
+            return {"locks": self.listed(state, found, now, recorded=at is not None)}
 
         return self._reading("", verb, session) if at is None else self._reading_at("", at, verb)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from gitcoord import canonical, names
 from gitcoord.service.answering import Answering
-from gitcoord.service.views import View, lock_view, session_view
+from gitcoord.service.views import View, session_view
+from gitcoord.transitions import clocks
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gitcoord.model import Lock
     from gitcoord.model_time import Stamp
     from gitcoord.state import State
 
@@ -118,6 +120,23 @@ class IntegrityVerbs(Answering):
 
         return self._answered(verdict, None, run)
 
+    def listed(self, state: State, found: Iterable[Lock], now: Stamp, *, recorded: bool = False) -> list[View]:
+        """Return locks as a list shows them, those marked that have lapsed.
+
+        Args:
+            state: what they stand in.
+            found: the locks.
+            now: what the clocks say.
+            recorded: go by what the state's own commit said of the time, and not by what is known today.
+        """
+        from gitcoord.service.looking import listed
+
+        if recorded:
+            then = state.header["operations"][-1]["clock"]
+            return listed(state, found, then, lambda record: clocks.lease_is_over(record, then))
+        reading = clocks.reading(now)
+        return listed(state, found, reading, lambda record: self.callers.evidence(record, now) is not None)
+
     def at(self, point: str) -> View:
         """Return who was signed on and what was held at a point of the log.
 
@@ -125,10 +144,10 @@ class IntegrityVerbs(Answering):
             point: a time, a revision or a commit; see `gitcoord.service.points`.
         """
 
-        def verb(state: State, _now: Stamp) -> View:
+        def verb(state: State, now: Stamp) -> View:
             return {
                 "sessions": [session_view(record, "recorded") for record in state.sessions()],
-                "locks": [lock_view(state, lock) for lock in state.locks()],
+                "locks": self.listed(state, state.locks(), now, recorded=True),
             }
 
         return self._reading_at("", point, verb)

@@ -336,4 +336,5 @@ def granted_view(receipt: Receipt, wished: str) -> View:
         "expires_at": min(view["expires_at"] for view in views),
         "locks": views,
         "warnings": list(dict.fromkeys(warnings)),
+        "notices": [],  # what there is stands here at last; the answer of a grant always says
     }

@@ -13,9 +13,9 @@ from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from gitcoord.model import ClockReading, Lock, Lost, Mode
+    from gitcoord.model import ClockReading, Lock, Lost, Mode, Session
     from gitcoord.model_time import Stamp
     from gitcoord.paths import Claim
     from gitcoord.runtime.waiting import Waiter
@@ -86,6 +86,26 @@ def wanted_locks(state: State, claim: Claim | None, *, resources: bool | None) -
     """Return the locks that overlap a claim, or all, by path and holder; resources last."""
     found = state.locks(resources=resources) if claim is None else state.overlapping(claim)
     return sorted(found, key=lambda lock: (lock["kind"] == "resource", lock["key"], lock["session"]))
+
+
+def listed(state: State, found: Iterable[Lock], reading: ClockReading, gone: Callable[[Session], bool]) -> list[View]:
+    """Return locks as a list shows them: those that have lapsed, as `look_at` has it, with that.
+
+    Args:
+        state: what they stand in.
+        found: the locks.
+        reading: what the clocks say.
+        gone: tells of a session whether it is; asked once for each.
+    """
+    over: dict[str, bool] = {}
+    views: list[View] = []
+    for lock in found:
+        holder = lock["session"]
+        if holder not in over:
+            record = state.session(holder)
+            over[holder] = record is not None and gone(record)
+        views.append(lock_view(state, lock, lapsed=over[holder] or clocks.lock_is_over(lock, reading)))
+    return views
 
 
 class Look(NamedTuple):

@@ -6,9 +6,9 @@ from gitcoord.model import Session
 from gitcoord.model_time import Stamp, format_time, parse_time
 from gitcoord.runtime.machine import machine_name
 from gitcoord.runtime.waiting import Line
-from gitcoord.service.looking import waiter_claims
+from gitcoord.service.looking import listed, waiter_claims
 from gitcoord.service.project import project_of
-from gitcoord.service.views import View, lock_view, session_view
+from gitcoord.service.views import View, session_view
 from gitcoord.state import State
 from gitcoord.transitions import clocks, locks
 from gitcoord.values import TYPE_CHECKING
@@ -30,7 +30,8 @@ def status(desk: Desk, state: State, now: Stamp, session: str | None) -> View:
     sessions = list(state.sessions())
     standing = {record["session"]: callers.standing(record, now) for record in sessions}
     views = [session_view(record, standing[record["session"]]) for record in sessions]
-    held = [lock_view(state, lock) for lock in state.locks()]
+    reading = clocks.reading(now)
+    held = listed(state, state.locks(), reading, lambda record: standing[record["session"]] != "live")
     me = callers.me(state, session)
     alias = access.log.ref.alias_state()
     return {

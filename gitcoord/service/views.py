@@ -11,17 +11,23 @@ from gitcoord.values import Any
 View = dict[str, Any]
 
 
-def lock_view(state: State, lock: Lock) -> View:
+def lock_view(state: State, lock: Lock, *, lapsed: bool = False) -> View:
     """Return a lock as answers show it. Times are those of the holder's machine.
 
     A provisional lock has no token: only what the remote has agreed to is ordered. Its grant is its handle.
+
+    Args:
+        state: what it stands in.
+        lock: its record.
+        lapsed: its own time or its session's lease has run out, or its session is dead: it stands in nobody's way. A
+            member that only such a lock has.
     """
     session = state.session(lock["session"])
     standing, agreed = lock_standing(state, lock)
     if agreed is not None and standing == "confirmed":
         # What the remote does not know of extends nothing: its own last renewal counts.
         session = agreed.session(lock["session"])
-    return {
+    view = {
         "path": lock["path"],
         "kind": lock["kind"],
         "mode": lock["mode"],
@@ -33,6 +39,7 @@ def lock_view(state: State, lock: Lock) -> View:
         "expires_at": None if session is None else format_time(clocks.lock_end_ms(lock, session)),
         "reason": lock["reason"],
     }
+    return {**view, "lapsed": True} if lapsed else view
 
 
 def lock_standing(state: State, lock: Lock) -> tuple[str, State | None]:

@@ -121,6 +121,21 @@ def test_status_is_one_screen_of_who_is_here_and_what_they_hold(repo: str) -> No
     assert [lock["path"] for lock in answer["lapsing"]] == ["deploy/prod"]
 
 
+def test_a_lock_whose_own_time_is_over_is_marked(repo: str) -> None:
+    run(repo, "lock", "src/app.py", "--session", "ada")
+    run(repo, "lock", "src/db.py", "--ttl", "1", "--session", "ada")
+    for _ in range(200):
+        if not run(repo, "check", "src/db.py", "--session", "bob").code:
+            break
+    for words in (("locks",), ("status",)):
+        rows = [line.split("\t") for line in run(repo, *words).out.splitlines()]
+        marked = [row for row in rows if row[-1] == "lapsed"]
+        assert marked, (words, rows)
+        assert all("src/db.py" in row for row in marked), words
+    assert "src/db.py (exclusive, lapsed)" in run(repo, "session", "show", "ada").out
+    assert [lock.get("lapsed", False) for lock in run(repo, "locks", "--json").json["locks"]] == [False, True]
+
+
 def test_status_in_a_linked_worktree_shows_the_same_log(repo: str, tmp_path: Path) -> None:
     other = add_worktree(repo, tmp_path / "other")
     run(other, "lock", "src/app.py", "--session", "ada")

@@ -40,7 +40,7 @@ def held(desk: Desk, **fields: Any) -> list[str]:
 def test_a_grant_answers_in_the_public_shape(world: World, one: Desk) -> None:
     answer = granted(one.lock_files(["src/app.py", "docs/"], reason="Rework"))
     assert set(answer) == {
-        *("granted", "session", "grant", "token", "revision", "state", "expires_at", "locks", "warnings"),
+        *("granted", "session", "grant", "token", "revision", "state", "expires_at", "locks", "warnings", "notices"),
     }
     assert answer["session"] == "one-1"
     assert answer["token"] == answer["revision"] == world.state.revision

@@ -179,6 +179,28 @@ def test_status_is_one_screen_of_who_holds_what_and_what_lapses(world: World, on
     assert any("two-1" in warning for warning in shown["warnings"])
 
 
+def test_a_lock_that_stands_in_nobodys_way_is_listed_as_lapsed(world: World, one: Desk, two: Desk) -> None:
+    granted(one.lock_files(["short"], ttl_s=60))
+    granted(one.lock_files(["long"]))
+    granted(two.lock_files(["dead"]))
+
+    def lapsed(*lists: list[Any]) -> list[list[str]]:
+        return [[lock["path"] for lock in found if lock.get("lapsed")] for found in lists]
+
+    assert lapsed(one.get_locked_files()["locks"], one.status()["locks"]) == [[], []]
+    before = world.state.revision
+    world.clock.advance(61)
+    world.kill(two)
+    other = world.command("other@host")
+    assert [row["ok"] for row in other.check(["short", "long", "dead"])["checked"]] == [True, False, True]
+    assert lapsed(other.get_locked_files()["locks"], other.status()["locks"]) == [["dead", "short"]] * 2
+    assert lapsed(other.show_session("one-1")["session"]["locked"]) == [["short"]]
+    # As it was then, by the times that were recorded and not by what is known today.
+    granted(one.lock_files(["later"]))
+    assert lapsed(other.at(str(before))["locks"], other.at("tip")["locks"]) == [[], ["short"]]
+    assert lapsed(other.get_locked_files(at=str(before))["locks"], other.status(at="tip")["locks"]) == [[], ["short"]]
+
+
 def test_history_tells_what_happened_to_a_path_and_by_whom(world: World, one: Desk, two: Desk) -> None:
     granted(one.lock_files(["src"], reason="Rework"))
     granted(two.lock_files(["docs"]))

@@ -22,7 +22,7 @@ def test_a_confirmed_grant_answers_in_the_public_shape(team: Team) -> None:
     where = team.sharing("one")
     answer = granted(desk(where).lock_files(["src/app.py", "docs/"], reason="Rework"))
     assert set(answer) == {
-        *("granted", "session", "grant", "token", "revision", "state", "expires_at", "locks", "warnings"),
+        *("granted", "session", "grant", "token", "revision", "state", "expires_at", "locks", "warnings", "notices"),
     }
     assert answer["state"] == "confirmed"
     assert answer["token"] == answer["revision"] == int(git(team.hub, "rev-list", "--count", "refs/gitcoord/main"))
