@@ -49,6 +49,7 @@ def _show(answer: acting.Answer) -> None:
 
 def _ended(hold: acting.Answer) -> str:
     if hold["ended"] is None:
-        return "still held"
-    by = f" by {hold['ended_by']}" if hold["ended_by"] not in (None, hold["session"]) else ""
+        return "lapsed, and taken by nobody yet" if "lapsed" in hold else "still held"
+    own = hold["ended_by"] in (None, hold["session"]) or hold["ended"] == "ran out of its time"
+    by = "" if own else f" by {hold['ended_by']}"
     return f"{hold['ended']}{by}" + (f": {hold['ended_why']}" if hold["ended_why"] else "")

@@ -61,7 +61,7 @@ def entries(log: Log, claim: Claim | None, session: str | None, limit: int) -> l
             continue
         try:
             touched = _touched(log, event.commit, event.operation)
-            if claim is None or any(_meet(claim, locks.claim_from(record)) for record in touched):
+            if claim is None or any(meet(claim, locks.claim_from(record)) for record in touched):
                 found.append(_entry(event, touched))
                 picked.append(event)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
@@ -110,10 +110,15 @@ def walk(log: Log) -> Iterator[tuple[Commit, Header]]:
 def events(log: Log) -> Iterator[Event]:
     """Yield every operation of the log, the newest first; reads no further than it is asked to."""
     for commit, header in walk(log):
-        for operation in reversed(header["operations"]):
-            yield Event(commit, operation, header["revision"])
-        if len(commit.parents) == 2 and merge.is_merge(header["operations"]):
-            yield from reversed(_brought(log, commit, header["operations"][0]))
+        yield from reversed(events_of(log, commit, header))
+
+
+def events_of(log: Log, commit: Commit, header: Header) -> list[Event]:
+    """Return the operations that came with a commit, the oldest first: what it brought in, and then its own."""
+    operations = header["operations"]
+    is_merge = len(commit.parents) == 2 and merge.is_merge(operations)
+    brought = _brought(log, commit, operations[0]) if is_merge else []
+    return [*brought, *(Event(commit, operation, header["revision"]) for operation in operations)]
 
 
 def _brought(log: Log, merged: Commit, operation: Operation) -> list[Event]:
@@ -157,7 +162,8 @@ def _touched(log: Log, commit: Commit, operation: Operation) -> list[dict[str, s
     return [] if record is None else [locks.claim_record(claim_of(lock)) for lock in before.locks_of(record)]
 
 
-def _meet(claim: Claim, other: Claim) -> bool:
+def meet(claim: Claim, other: Claim) -> bool:
+    """Tell whether two claims are about the same: overlapping paths, or one resource."""
     if "resource" in (claim.kind, other.kind):
         return claim.kind == other.kind and claim.parts == other.parts
     return paths.overlaps(claim, other)

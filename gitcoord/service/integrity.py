@@ -116,7 +116,7 @@ class IntegrityVerbs(Answering):
             state = log.state_at(commit.oid)
             time = state.header["operations"][0]["clock"]["time"]
             point = {"revision": commit.revision, "commit": commit.oid.hex(), "time": time}
-            return {"at": point, **verb(state, now)}
+            return {"at": point, **verb(state, points.then(state, at, now.at_ms))}
 
         return self._answered(verdict, None, run)
 
@@ -127,14 +127,13 @@ class IntegrityVerbs(Answering):
             state: what they stand in.
             found: the locks.
             now: what the clocks say.
-            recorded: go by what the state's own commit said of the time, and not by what is known today.
+            recorded: go by these clocks alone, and not by what is known of processes today.
         """
         from gitcoord.service.looking import listed
 
-        if recorded:
-            then = state.header["operations"][-1]["clock"]
-            return listed(state, found, then, lambda record: clocks.lease_is_over(record, then))
         reading = clocks.reading(now)
+        if recorded:
+            return listed(state, found, reading, lambda record: clocks.lease_is_over(record, reading))
         return listed(state, found, reading, lambda record: self.callers.evidence(record, now) is not None)
 
     def at(self, point: str) -> View:
@@ -156,8 +155,9 @@ class IntegrityVerbs(Answering):
         """Tell who held a path, since when, why, and how it ended, the newest first; see `gitcoord.service.blame`."""
         from gitcoord.service import blame, looking
 
-        def verb(state: State, _now: Stamp) -> View:
+        def verb(state: State, now: Stamp) -> View:
             claim = looking.resolve(self.access, [path], resource=resource, fold_case=state.fold_case)[0]
-            return {"holds": blame.holds(self.access.log, claim, limit)}
+            lapsed = [lock for lock in self.listed(state, state.overlapping(claim), now) if "lapsed" in lock]
+            return {"holds": blame.holds(self.access.log, claim, limit, lapsed)}
 
         return self._reading("", verb)

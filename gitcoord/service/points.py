@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitcoord import merge
 from gitcoord.errors import BadRequest, NotFound
 from gitcoord.log import Commit, Log
-from gitcoord.model_time import parse_time
+from gitcoord.model_time import Stamp, parse_time
+from gitcoord.state import State
 
 _SHORTEST = 7
 _HEX = frozenset("0123456789abcdef")
@@ -46,6 +48,23 @@ def find(log: Log, text: str, now_ms: int) -> Commit:
     return _first(log, here, lambda commit: _time_of(log, commit) <= at_ms, text)
 
 
+def then(state: State, text: str, now_ms: int) -> Stamp:
+    """Return what the clocks said at a point of the log: those of its commit, and up to a time that was asked for.
+
+    Args:
+        state: the commit's.
+        text: as `find` takes it, which has found that commit.
+        now_ms: as for `find`.
+    """
+    clock = state.header["operations"][-1]["clock"]
+    made_ms = parse_time(clock["time"])
+    try:
+        later_ms = max(0, _moment(text, now_ms) - made_ms)
+    except BadRequest:
+        later_ms = 0
+    return Stamp(made_ms + later_ms, clock["uptime_ms"] + later_ms, clock["boot"], clock["machine"])
+
+
 def _back(log: Log, here: Commit, count: int, text: str) -> Commit:
     """Return the commit so many first parents behind one, as git's `~` has it.
 
@@ -65,12 +84,32 @@ def _first(log: Log, here: Commit, fits: Callable[[Commit], bool], text: str) ->
     Raises:
         NotFound: none does.
     """
+    tip = here
     while not fits(here):
         if not here.parents:
+            _check_apart(log, tip, text)
             began = log.state_at(here.oid).header["operations"][0]["clock"]["time"]
             raise NotFound(f"the log has no {text}; it begins at {began}", next="gitcoord log", point=text)
         here = log.commit(here.parents[0])
     return here
+
+
+def _check_apart(log: Log, here: Commit, text: str) -> None:
+    """Tell of a commit that a merge brought in that it was never the log's own state.
+
+    Raises:
+        NotFound: it is such a commit.
+    """
+    while len(text) >= _SHORTEST and _HEX.issuperset(text) and here.parents:
+        if len(here.parents) == 2:
+            for oid in merge.sides(log, *here.parents).theirs:
+                if oid.hex().startswith(text):
+                    raise NotFound(
+                        f"commit {oid.hex()} was made apart, and came with the merge of revision {here.revision}",
+                        next=f"gitcoord at {here.oid.hex()}",
+                        point=text,
+                    )
+        here = log.commit(here.parents[0])
 
 
 def _moment(text: str, now_ms: int) -> int:
