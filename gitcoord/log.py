@@ -25,6 +25,8 @@ from gitcoord.values import Literal, NamedTuple
 
 _COMMITS_KEPT = 20_000
 _LOOKS = 20
+# Reading so many commits one by one costs about as much as to start git.
+_WALKED = 100
 BEGIN_ANEW = (
     "Put a good copy back (a backup, another clone; gitcoord sync, where a remote has it); to go on without what is "
     f"lost: git update-ref -d {LOG_REF}, then: gitcoord init"
@@ -227,7 +229,10 @@ class Log:
         return True
 
     def has_behind(self, found: bytes, known: bytes) -> bool:
-        """Tell whether a commit of the log is another one, or has it behind it as far as can be read here."""
+        """Tell whether a commit of the log is another one, or has it behind it as far as can be read here.
+
+        A way that is short is walked; git is asked about a long one, which it walks in a moment.
+        """
         near, seen = [found], {found}
         try:
             floor = self.commit(known).revision
@@ -241,11 +246,19 @@ class Log:
                 commit = self.commit(here)
                 if commit.revision < floor or commit.revision == 0:
                     continue  # revisions grow along the log, and what has none is none of it
+                if len(seen) > _WALKED:
+                    return self._git_finds_behind(found, known)
                 near += [parent for parent in commit.parents if parent not in seen]
                 seen.update(commit.parents)
         except IntegrityFault:
             return False
         return False
+
+    def _git_finds_behind(self, found: bytes, known: bytes) -> bool:
+        from gitcoord.config import environment
+        from gitcoord.store.gathering import is_ancestor
+
+        return is_ancestor(self.repository, known, found, environment())
 
     def _nothing_known(self, fault: str) -> IntegrityFault:
         way_out = f"nothing else is known of the log here; to begin anew: rm {self.ref.path}, then: gitcoord init"

@@ -105,6 +105,22 @@ def gather_moved(repo: Repository, tip: bytes, left: Left, env: Mapping[str, str
         gather(repo, [tip], known, env)
 
 
+def is_ancestor(repo: Repository, older: bytes, newer: bytes, env: Mapping[str, str]) -> bool:
+    """Tell whether git finds a commit behind another one, or that they are the same; False where it cannot be read.
+
+    Args:
+        repo: the repository.
+        older: a commit.
+        newer: another one.
+        env: the environment that git gets.
+
+    Raises:
+        StorageFault: git did not run.
+    """
+    words = ("-c", "core.commitGraph=false", "merge-base", "--is-ancestor", older.hex(), newer.hex())
+    return _git(repo, env, *words, given=b"", stores=(f"{repo.common_dir}/objects",))[0] == 0
+
+
 def has_here(repo: Repository, oid: bytes) -> bool:
     """Tell whether gitcoord's own directory has an object."""
     return not lacking(f"{repo.runtime}/objects", [oid.hex()], repo.object_format)
