@@ -113,7 +113,7 @@ def test_it_is_had_again_by_locking_it_under_another_id(tmp_path: Path) -> None:
     got = pair.run(pair.two, "lock", "mine", "--json").json
     assert got["session"] == f"{name}-2"
     assert got["state"] == "confirmed"
-    assert "notices" not in got
+    assert got["notices"] == []
     pair.run(pair.two, "check", "mine")
 
 
