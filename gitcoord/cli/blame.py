@@ -44,7 +44,7 @@ def _show(answer: acting.Answer) -> None:
     ]
     print_records("Held by, newest first", ["since", "until", "session", "mode", "as", "why", "ended"], rows)
     if not holds:
-        acting.complain("nobody ever held it")
+        acting.complain("nobody ever held it by this name")
 
 
 def _ended(hold: acting.Answer) -> str:

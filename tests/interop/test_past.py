@@ -98,3 +98,17 @@ def test_a_hold_that_ran_out_was_taken_over_or_stands_unclaimed_is_told_so(tmp_p
     assert new.sign_on(session="old", takeover=True)["session"] == "old"
     (taken,) = new.blame("taken.py")["holds"]
     assert (taken["ended"], taken["ended_by"]) == ("taken over", "old")
+
+
+def test_a_renamed_file_has_two_names_and_a_holder_by_each(tmp_path: Path) -> None:
+    where = Team(tmp_path).clone("one")
+    assert run(where, "init").code == 0
+    (tmp_path / "one" / "old.py").write_text("x\n")
+    git(where, "add", "old.py")
+    git(where, "commit", "-q", "-m", "old")
+    assert run(where, "lock", "old.py", "--session", "ada").code == 0
+    git(where, "mv", "old.py", "new.py")
+    assert blamed(where, "new.py") == []
+    assert "by this name" in run(where, "blame", "new.py").err
+    assert run(where, "lock", "new.py", "--session", "bob").code == 0
+    assert [held[0] for held in (*blamed(where, "old.py"), *blamed(where, "new.py"))] == ["ada", "bob"]
