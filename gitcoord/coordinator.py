@@ -246,14 +246,18 @@ class Coordinator(Keeper):
             CoordError: the store failed. The commit is not published then, and never will be.
         """
         with self._publish_turn as ordered:
-            tip = self.tip()
-            if self._contains(tip, built.target, built.revision):
+            if self.look().stray is not None:
+                # What nobody moved the ref to, or what it was set back from, is no ground for an answer.
+                self._put_back(ordered=ordered)
+            look = self.look()
+            tip = look.tip
+            if look.stray is None and self._contains(tip, built.target, built.revision):
                 return True
             try:
                 if self._moved(built, tip, ordered=ordered):
                     return True
             except CoordError:
-                if self._contains(self.tip(), built.target, built.revision):
+                if self._has_published(built):
                     return True  # the ref moved, and what failed came after
                 self._drop_pending()
                 raise
@@ -279,7 +283,11 @@ class Coordinator(Keeper):
                 self._led += 1
                 return True
         self._drop_pending()
-        return self._contains(self.tip(), built.target, built.revision)
+        return self._has_published(built)
+
+    def _has_published(self, built: Built) -> bool:
+        look = self.look()
+        return look.stray is None and self._contains(look.tip, built.target, built.revision)
 
     def _tidy(self) -> None:
         """Merge small packs now and then: in a short-lived process at its first write, in others at every fourth."""

@@ -195,7 +195,12 @@ class Keeper(Log):
         Raises:
             CoordError: as `Log.look` has it, or the store failed.
         """
-        with self._publish_turn as ordered, self._build_turn:
+        with self._publish_turn as ordered:
+            return self._put_back(ordered=ordered)
+
+    def _put_back(self, *, ordered: bool) -> Stray | None:
+        """Put it back, for who has the publish turn, or waited for it in vain."""
+        with self._build_turn:
             try:
                 stray = self.look().stray
             except NotInitialised:

@@ -7,6 +7,10 @@ import os
 
 from gitcoord.store.disk import storage_fault
 
+NOT_MADE = "coord: this was not made"
+# Longer than any line of gitcoord's own.
+_LAST = 1 << 13
+
 
 def make_reflog(path: str) -> None:
     """Make an empty reflog if there is none; git itself makes none for refs of this kind.
@@ -19,6 +23,33 @@ def make_reflog(path: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666))
     except OSError as error:
         raise storage_fault(error, path) from error
+
+
+def take_back_last(path: str, new: bytes, now: bytes) -> None:
+    """Say behind the last line that its move was not made, where it is gitcoord's, to `new`, and from where the ref is.
+
+    Args:
+        path: the reflog.
+        new: what the ref was to hold.
+        now: what it holds.
+
+    Raises:
+        StorageFault: the system could not.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - _LAST, 0))
+            last = file.read().rpartition(b"\n")[0].rpartition(b"\n")[2]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise storage_fault(error, path) from error
+    begun, rest = f"{now.hex()} {new.hex()} ".encode(), last.partition(b"> ")[2]
+    time, _, message = rest.partition(b"\t")
+    if last.startswith(begun) and message.startswith(b"coord: "):
+        at_s = time.split(b" ")[0]
+        who = last[len(begun) :].partition(b">")[0].decode("utf-8", "surrogateescape") + ">"
+        append_line(path, new, now, who=who, at_s=int(at_s) if at_s.isdigit() else 0, message=NOT_MADE)
 
 
 def append_line(path: str, old: bytes, new: bytes, *, who: str, at_s: int, message: str) -> None:

@@ -32,7 +32,7 @@ from gitcoord.store.disk import (
     write_new,
     write_over,
 )
-from gitcoord.store.reflogs import append_line, make_reflog
+from gitcoord.store.reflogs import NOT_MADE, append_line, make_reflog, take_back_last
 from gitcoord.values import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ class LogRef:
             try:
                 self._publish(self.path)
             except CoordError:
-                if self._held(spoilt=spoilt) == old:
-                    append_line(self.reflog, new, before, who=who, at_s=at_s, message="coord: this was not made")
+                if any(before) and self._held(spoilt=spoilt) == old:
+                    append_line(self.reflog, new, before, who=who, at_s=at_s, message=NOT_MADE)
                 raise
             remove(self._swap)
             return self.read() == new
@@ -367,8 +367,22 @@ class LogRef:
             return
         for lock in self._locks():
             if self._is_own(lock):
+                if lock == f"{self.path}.lock":
+                    self._take_back()
                 remove(lock)
         remove(self._swap)
+
+    def _take_back(self) -> None:
+        """Say in the reflog that what the lock file holds was begun and not made, while nobody can move the ref.
+
+        Else it would look as though the ref had been there, and another program had set it back.
+        """
+        try:
+            new, now = self._parse(read_whole(self._swap), self._swap), self.read()
+        except IntegrityFault:
+            return
+        if now is not None:
+            take_back_last(self.reflog, new, now)
 
     def _is_own(self, lock: str) -> bool:
         try:
