@@ -21,7 +21,10 @@ from gitcoord.store.objects import ObjectStore
 from gitcoord.store.refs import LogRef
 from gitcoord.store.repository import Repository
 from gitcoord.tree import NodeCache
-from gitcoord.values import Literal, NamedTuple
+from gitcoord.values import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _COMMITS_KEPT = 20_000
 _LOOKS = 20
@@ -184,7 +187,12 @@ class Log:
     def _judged(self, found: bytes | str | None, left: Left) -> Look:
         """Say what to believe of what the ref holds, by the newest commit at which gitcoord left it."""
         known, under_way = (left.tip, ()) if left.tip is not None else self._known_otherwise()
-        if isinstance(found, bytes) and (known is None or found in under_way or self.has_behind(found, known)):
+        if isinstance(found, bytes) and (
+            known is None
+            or found in under_way
+            or self.has_behind(found, known)
+            or self._grew_beside(found, known, under_way)
+        ):
             return Look(found, None, left)
         if known is None:
             raise self._no_log() if found is None else self._nothing_known(str(found))
@@ -220,6 +228,13 @@ class Log:
             return None, ()
         known = (*reversed(chain.commits), chain.base)
         return next((oid for oid in known if self._is_readable(oid)), None), known
+
+    def _grew_beside(self, found: bytes, known: bytes, chain: Sequence[bytes]) -> bool:
+        """Tell whether the ref grew from all of a chain that can have been published: its objects are in the store."""
+        from gitcoord.store.gathering import has_here
+
+        published = next((oid for oid in chain if has_here(self.repository, oid)), None)
+        return published is not None and published != known and self.has_behind(found, published)
 
     def _is_readable(self, oid: bytes) -> bool:
         try:

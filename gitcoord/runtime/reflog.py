@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _TAIL = 1 << 18
 _NEWEST = 1 << 13
 OWN = b"coord: "
+_OWN_END = b" +0000\t" + OWN
 
 
 class Line(NamedTuple):
@@ -85,7 +86,7 @@ class Reflog:
     def moved_since(self, start: int) -> tuple[bool, int]:
         """Tell whether another program moved the ref since the file had a size, and what size that is now."""
         text, size = self._added(start)
-        return text.count(b"\t" + OWN) < text.count(b"\n"), size
+        return text.count(_OWN_END) < text.count(b"\n"), size
 
     def replaced_since(self, start: int) -> tuple[list[bytes], int]:
         """Return the tips that lines of other programs replaced since the file had a size, and its size now."""
@@ -156,7 +157,9 @@ def _lines(text: bytes) -> Iterator[Line]:
 
 def _parse(line: bytes) -> Line | None:
     """Return what a line says; None for one that is cut, as the first may be where only the end was read."""
-    head, _, message = line.partition(b"\t")  # `git update-ref` gives no message, and then no tab
+    # A tab ends the time, behind the mail; a name may hold one. `git update-ref` gives no message, and then no tab.
+    head, _, rest = line.partition(b">")
+    message = rest.partition(b"\t")[2]
     words = head.split(b" ", 2)
     if len(words) < 3:
         return None

@@ -70,12 +70,16 @@ def append_line(path: str, old: bytes, new: bytes, *, who: str, at_s: int, messa
     data = line.encode("utf-8", "surrogateescape")
     try:
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             size = os.fstat(fd).st_size
+            if size:
+                os.lseek(fd, -1, os.SEEK_END)
+                if os.read(fd, 1) != b"\n":
+                    data = b"\n" + data  # half a line, as a power cut leaves it, must not spoil this one
             if os.write(fd, data) < len(data):
                 # A full disk: half a line would spoil the next one.
                 os.ftruncate(fd, size)
