@@ -135,7 +135,13 @@ class Keeper(Log):
         """
         operation = self.state_at(new).header["operations"][0]
         with self._publish_turn as ordered:
-            return self._swap(old, new, operation, message, alone=not ordered)
+            if not self._swap(old, new, operation, message, alone=not ordered):
+                return False
+            with self._build_turn as got:
+                if got:
+                    # Where the reflog is lost this file says what is known: no longer what was left behind here.
+                    self._pending.write(Pending(new, (), ()), self.clock.stamp())
+            return True
 
     def begin(self, operation: Operation, signer: Signer | None = None) -> bool:
         """Make the log with its first operation, signed where a signer is given; False if there is one by now.

@@ -101,3 +101,14 @@ def test_a_long_way_from_what_is_known_here_is_in_order_and_a_long_history_witho
     git(repo, "fetch", "-q", other, f"+{LOG_REF}:{LOG_REF}")
     assert desk(repo, "R").retrieve_data("s", "k")["value"] == 119
     assert locks(repo) == ("a b c mine", True)
+
+
+def test_what_the_log_was_set_back_from_does_not_come_back_where_the_ref_is_deleted(repo: str) -> None:
+    coordinator = desk(repo, "A").access.coordinator
+    tip = coordinator.tip()
+    assert coordinator.move(tip, coordinator.commit(tip).parents[0], "set back to what is good")
+    assert locks(repo) == ("a b", False)
+    git(repo, "update-ref", "-d", LOG_REF)
+    assert locks(repo) == ("a b", True)
+    assert desk(repo, "A").lock_files(["d"])["granted"]
+    assert locks(repo) == ("a b d", False)
