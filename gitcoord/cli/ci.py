@@ -27,7 +27,7 @@ def add_ci(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from gitcoord.hooks import server
+    from gitcoord.hooks import pushed, server
 
     try:
         found, faults = server.check_range(acting.start_of(args), args.base, args.head)
@@ -40,7 +40,7 @@ def _run(args: argparse.Namespace) -> int:
     }
     if faults and not args.warn:
         first = faults[0]
-        way_out = "wait for the holder, or rebase onto what they did and commit anew"
+        way_out = pushed.way_out(faults).removeprefix("next: ")
         answer["error"] = {"code": first.kind, "message": first.message, "next": way_out}
     if not args.json:
         _annotate(answer)

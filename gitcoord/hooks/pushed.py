@@ -46,12 +46,14 @@ class Fault(NamedTuple):
         path: which path, as git names it.
         kind: `lock_held`, `session_unproven` or `stale_token`.
         message: who, since when, why.
+        unnamed: the commit names no session, so whose it is cannot be told: it may be the holder's own.
     """
 
     commit: str
     path: str
     kind: str
     message: str
+    unnamed: bool = False
 
 
 class Ground(NamedTuple):
@@ -165,7 +167,10 @@ def _held(ground: Ground, pushed: list[Pushed]) -> Iterator[Fault]:
                 if who.unproven is not None and all(lock["session"] == who.session for lock in met.look.held):
                     kind = "session_unproven"
                     text += f"; the commit says to be {who.session}'s, and no key of {who.unproven} signed it"
-                yield Fault(files[name], name, kind, text)
+                unnamed = who.session is None
+                if unnamed:
+                    text += "; the commit names no session (Coord-Session), so it cannot be told to be the holder's"
+                yield Fault(files[name], name, kind, text, unnamed)
 
 
 def _stale(ground: Ground, pushed: list[Pushed]) -> Iterator[Fault]:
@@ -213,5 +218,10 @@ def way_out(faults: list[Fault]) -> str:
         return (
             "next: sign the commit with a key that the policy has (gitcoord keys list): git config gpg.format and "
             "user.signingKey, then git commit --amend --no-edit -S"
+        )
+    if any(fault.unnamed for fault in faults):
+        return (
+            "next: where the commit is the holder's: gitcoord hooks install, then git commit --amend --no-edit (for "
+            "several, git rebase --exec 'git commit --amend --no-edit' BASE); else wait for the holder"
         )
     return "next: wait for the holder (gitcoord lock PATH --wait 60s), or leave these paths out of the push"

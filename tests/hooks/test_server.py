@@ -14,7 +14,7 @@ from gitcoord.hooks.trailers import lines_for
 from gitcoord.service import initialise
 from gitcoord.service.access import open_access
 from gitcoord.store.repository import find_repository
-from support.guarded import ME, OLD_GIT, OTHER, desk, gits, lock, run_git, write
+from support.guarded import ME, OLD_GIT, OTHER, desk, gits, guard, lock, run_git, write
 from support.program import run
 from support.repo import LOG_REF, git, make_repo
 from support.verdicts import corpus
@@ -144,6 +144,24 @@ def test_a_commit_that_names_no_session_passes_nobodys_lock(site: Site) -> None:
     git(site.bob, "reset", "-q", "--hard", "origin/main")
     commit(site.bob, "README.md", None)
     assert run_git(site.bob, "push", "origin", "main", session=None).code == 0
+
+
+def test_the_holders_own_commit_without_trailers_is_told_why_and_how_to_get_them(site: Site) -> None:
+    lock(site.alice, "src/", session=ME)
+    site.send(site.alice)
+    for name in ("src/app.py", "src/db.py"):
+        commit(site.alice, name, None)
+    ran = run_git(site.alice, "push", "origin", "main", session=None)
+    assert ran.code != 0
+    pipeline = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--json")
+    for text in (ran.err, pipeline.json["error"]["message"] + pipeline.json["error"]["next"]):
+        assert "the commit names no session (Coord-Session), so it cannot be told to be the holder's" in text
+        assert "gitcoord hooks install, then git commit --amend --no-edit" in text
+    assert all(fault["unnamed"] for fault in pipeline.json["faults"])
+    guard(site.alice)
+    ran = run_git(site.alice, "rebase", "--exec", "git commit --amend --no-edit", "origin/main")
+    assert ran.code == 0, ran
+    assert run_git(site.alice, "push", "origin", "main").code == 0
 
 
 def test_a_push_is_judged_by_the_log_as_it_was_before_it(site: Site) -> None:
