@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from gitcoord import config
 from gitcoord.errors import BadRequest
+from gitcoord.service.known_settings import HOOK_CHOICES
 from gitcoord.values import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_CHOICES = {
-    "mode": ("warn", "deny", "claim"),
-    "errors": ("open", "closed"),
-    "own": ("warn", "deny"),
-    "proof": ("signed", "claimed"),
-}
 _KEYS = {
-    "mode": "gitcoord.hookmode",
-    "errors": "gitcoord.hookerrors",
-    "own": "gitcoord.hookown",
-    "proof": "gitcoord.hookproof",
+    "mode": "gitcoord.hookMode",
+    "errors": "gitcoord.hookErrors",
+    "own": "gitcoord.hookOwn",
+    "proof": "gitcoord.hookProof",
 }
 
 
@@ -54,9 +49,10 @@ def settle(flags: Mapping[str, str], repository: Mapping[str, str], default: Set
     env = config.read_environment()
     said = {"mode": env.hook_mode, "errors": env.hook_errors, "own": env.hook_own}
     found: dict[str, str] = {}
-    for name, choices in _CHOICES.items():
-        value = flags.get(name) or said.get(name) or repository.get(_KEYS[name]) or getattr(default, name)
+    for name, key in _KEYS.items():
+        value = flags.get(name) or said.get(name) or repository.get(key.lower()) or getattr(default, name)
+        choices = HOOK_CHOICES[key]
         if value not in choices:
-            raise BadRequest(f"{value!r} is no value of {_KEYS[name]}", next=f"one of {', '.join(choices)}")
+            raise BadRequest(f"{value!r} is no value of {key}", next=f"one of {', '.join(choices)}")
         found[name] = value
     return Settings(**found)

@@ -20,6 +20,7 @@ from gitcoord.runtime.told import Told
 from gitcoord.service.access import Access, open_access, stray_words
 from gitcoord.service.callers import Actor, Callers, SignOn
 from gitcoord.service.history import events
+from gitcoord.service.known_settings import unclear
 from gitcoord.service.project import repository_config
 from gitcoord.state import State
 from gitcoord.store.packing import (
@@ -142,14 +143,10 @@ def _stray(access: Access, *, fix: bool) -> Iterator[Finding]:
 
 
 def _switches(access: Access) -> Iterator[Finding]:
-    """Say which settings were not understood: the default, the safe one, is taken for them without a word."""
-    env, own = config.environment(), repository_config(access.repository)
-    switches = {name: env.get(name) for name in ("GITCOORD_FSYNC", "GITCOORD_OFFLINE")}
-    switches |= {name: own.get(name) for name in ("gitcoord.fsync", "gitcoord.offline", "gitcoord.restore")}
-    for name, text in switches.items():
-        if text and config.parse_switch(text) is None:
-            message = f"{name}={text!r} is neither true nor false; the default holds"
-            yield Finding("unclear_setting", message, "warning", fixable=False)
+    """Say which settings were not understood; one because of which hooks do not guard is an error."""
+    for found in unclear(repository_config(access.repository), config.environment()):
+        severity = "error" if found.unguarded else "warning"
+        yield Finding("unclear_setting", found.message, severity, fixable=False)
 
 
 def _refs(access: Access, *, fix: bool) -> Iterator[Finding]:

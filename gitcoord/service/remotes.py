@@ -23,6 +23,7 @@ from gitcoord.runtime.shared import (
 )
 from gitcoord.service import quarantine
 from gitcoord.service.access import Access
+from gitcoord.service.known_settings import seconds
 from gitcoord.service.project import is_remote_url, repository_config
 from gitcoord.service.views import View
 from gitcoord.sharing.door import newest_good
@@ -50,11 +51,8 @@ _EVENTS_SHOWN = 5
 
 def _seconds(access: Access, name: str, default: float) -> float:
     """Return a time that the repository's configuration sets; the default where it sets none that can be read."""
-    try:
-        said = float(repository_config(access.repository).get(name, ""))
-    except ValueError:
-        return default
-    return said if 0 < said < 86400 else default
+    said = seconds(repository_config(access.repository).get(name, ""))
+    return default if said is None else said
 
 
 def make_transport(access: Access, shared: Shared, *, limit_s: float = _LIMIT_S) -> Transport:

@@ -93,6 +93,41 @@ def test_a_setting_that_was_not_understood_is_named(repo: str, monkeypatch: pyte
     assert found["ok"]
 
 
+def test_what_settings_may_say_is_told_and_what_stops_the_hooks_is_an_error(
+    repo: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in (("timeout", "soon"), ("interval", "-1"), ("sign", "pgp"), ("hokMode", "deny")):
+        git(repo, "config", f"gitcoord.{key}", value)
+    found = doctor(repo)
+    said = [one["message"] for one in found["findings"] if one["code"] == "unclear_setting"]
+    assert found["ok"]
+    assert "gitcoord.timeout='soon' is no number of seconds above 0 and below 86400" in said[0]
+    assert "gitcoord.interval='-1' is no number" in said[1]
+    assert "gitcoord.sign='pgp' is none of gpg, ssh" in said[2]
+    assert "gitcoord.hokmode is no setting of gitcoord's; there are gitcoord.fsync, gitcoord.hookErrors" in said[3]
+    for key in ("timeout", "interval", "sign", "hokMode"):
+        git(repo, "config", "--unset", f"gitcoord.{key}")
+    monkeypatch.setenv("GITCOORD_HOOK_OWN", "Deny")
+    for key in ("hookMode", "hookErrors", "hookOwn", "hookProof"):
+        git(repo, "config", f"gitcoord.{key}", "strict")
+    found = doctor(repo)
+    said = [one["message"] for one in found["findings"] if one["code"] == "unclear_setting"]
+    assert not found["ok"]
+    assert "gitcoord.hookMode='strict' is none of warn, deny, claim" in " ".join(said)
+    names = [line.split("=")[0] for line in said]
+    hooks = ["hookMode", "hookErrors", "hookOwn", "hookProof"]
+    assert names == ["GITCOORD_HOOK_OWN", *(f"gitcoord.{key}" for key in hooks)]
+
+
+def test_all_settings_that_there_are_are_known(repo: str) -> None:
+    said = {"fsync": "false", "offline": "no", "restore": "on", "timeout": "2.5", "interval": "5", "sign": "ssh"}
+    said |= {"hookMode": "claim", "hookErrors": "closed", "hookOwn": "deny", "hookProof": "claimed"}
+    said |= {"root": "SHA256:x", "signingKey": "~/.ssh/id", "mirrors": "one two"}
+    for key, value in said.items():
+        git(repo, "config", f"gitcoord.{key}", value)
+    assert not [one for one in doctor(repo)["findings"] if one["code"] == "unclear_setting"]
+
+
 def program(repo: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the program as somebody whom rights bind: root has to lay down what lets it pass over them."""
     bound = [] if os.geteuid() else ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
