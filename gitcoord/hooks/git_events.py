@@ -57,7 +57,7 @@ def _pre_commit(call: Call) -> bool:
 
 
 def _prepare_commit_msg(call: Call) -> bool:
-    from gitcoord.hooks import staged
+    from gitcoord.hooks import amending, staged
 
     manager = _told_by_manager()
     path = call.args[0] if call.args else ""
@@ -65,13 +65,14 @@ def _prepare_commit_msg(call: Call) -> bool:
     env = config.read_environment()
     ground = _ground(env)
     if ground is not None and path:
-        staged.write_trailers(ground, path, amends=source == "commit" and of == "HEAD", task=env.task)
+        amends = (source == "commit" and of == "HEAD") or amending.may_amend(config.environment())
+        staged.write_trailers(ground, path, amends=amends, task=env.task)
     return True
 
 
 def _commit_msg(call: Call) -> bool:
     """Write the trailers of a message that was empty until somebody wrote it in an editor."""
-    from gitcoord.hooks import staged, trailers
+    from gitcoord.hooks import amending, staged, trailers
 
     env = config.read_environment()
     ground = _ground(env)
@@ -79,7 +80,8 @@ def _commit_msg(call: Call) -> bool:
         return True
     with open(call.args[0], encoding="utf-8", errors="replace") as file:
         if trailers.parse(file.read()).session != ground.me:
-            staged.write_trailers(ground, call.args[0], amends=False, task=env.task)
+            amends = amending.may_amend(config.environment())
+            staged.write_trailers(ground, call.args[0], amends=amends, task=env.task)
     return True
 
 
@@ -134,13 +136,15 @@ def _post_merge(_call: Call) -> bool:
     return True
 
 
-def _post_rewrite(_call: Call) -> bool:
+def _post_rewrite(call: Call) -> bool:
     text = sys.stdin.read()
     ground = _ground(config.read_environment())
     if ground is not None:
-        from gitcoord.hooks import notices
+        from gitcoord.hooks import amending, notices
 
         notices.post_rewrite(ground, text)
+        if call.args[:1] == ["amend"]:
+            amending.tell_lost(ground, text)
     return True
 
 

@@ -28,9 +28,13 @@ def post_rewrite(ground: Ground, text: str) -> None:
     new = list(dict.fromkeys(words[1] for words in (line.split() for line in text.splitlines()) if len(words) >= 2))
     files: dict[str, None] = {}
     for oid in new:
-        listing = gitrun.Running(["diff-tree", "--no-commit-id", "-r", "-c", "--root", *_NAMES, oid, "--"])
-        files.update(dict.fromkeys(gitrun.names_in(listing.finish())))
+        files.update(dict.fromkeys(changed_in(oid)))
     _tell(ground, list(files), "rewritten")
+
+
+def changed_in(oid: str) -> list[str]:
+    """Return what a commit changes; a merge, what differs from all of its parents."""
+    return gitrun.names_in(gitrun.output(["diff-tree", "--no-commit-id", "-r", "-c", "--root", *_NAMES, oid, "--"]))
 
 
 def _notice(ground: Ground, listing: gitrun.Running, what: str) -> None:

@@ -103,9 +103,9 @@ class Grants:
         """
         place = self._places.get(token.grant)
         own = None if place is None else self._newest[place]
-        covered = list(_covered(token, files, fold_case=fold_case))
+        under = list(covered(token, files, fold_case=fold_case))
         if own is not None and own.refused is not None:
-            for file, _ in covered:
+            for file, _ in under:
                 yield Found(file, own, None, None)
             return
         if own is not None:
@@ -115,14 +115,14 @@ class Grants:
         else:
             return
         later = [one for one in newer if one.session != session and not one.marks and one.refused is None]
-        for file, literal in covered:
+        for file, literal in under:
             met = ((one, claim) for one in later for claim in one.claims if paths.overlaps(claim, literal))
             one, claim = next(met, (None, None))
             if one is not None:
                 yield Found(file, own, one, claim)
 
 
-def _covered(token: Token, files: list[str], *, fold_case: bool) -> Iterator[tuple[str, Claim]]:
+def covered(token: Token, files: list[str], *, fold_case: bool) -> Iterator[tuple[str, Claim]]:
     """Yield the files that lie under what a token is for."""
     from gitcoord import names
 

@@ -92,7 +92,7 @@ def write_trailers(ground: Ground, path: str, *, amends: bool, task: str | None)
     Args:
         ground: who commits.
         path: the message file.
-        amends: the commit replaces `HEAD`.
+        amends: the commit replaces `HEAD`, or may do so.
         task: the task that it is for.
     """
     state, _ = ground.now()
@@ -104,7 +104,9 @@ def write_trailers(ground: Ground, path: str, *, amends: bool, task: str | None)
     text = trailers.without(before)
     if not _is_said(text):
         return
-    files = gitrun.names_in(begin_listing(_parent_of_head() if amends else None).finish())
+    files = gitrun.names_in(begin_listing().finish())
+    if amends:  # besides: where it does not replace it after all, what undoes what `HEAD` did must not go missing
+        files = list(dict.fromkeys([*files, *gitrun.names_in(begin_listing(_parent_of_head()).finish())]))
     held = held_on(ground, files)
     provisional = {lock["grant"] for lock in held if lock_standing(state, lock)[0] == "provisional"}
     wanted = trailers.lines_for(record["session"], task, held, provisional)

@@ -93,6 +93,85 @@ def test_an_amendment_writes_the_trailers_anew(repo: str) -> None:
     assert message(repo).count("Coord-Session") == 1
 
 
+def amended(where: str, *words: str, session: str | None = ME) -> str:
+    """Amend the last commit, and return what was said."""
+    ran = run_git(where, "commit", "--amend", *words, session=session)
+    assert ran.code == 0, ran
+    return ran.err
+
+
+@pytest.mark.parametrize("partly", [False, True])
+@pytest.mark.parametrize("way", ["-m", "-F"])
+def test_a_reworded_commit_keeps_its_locks(repo: str, way: str, *, partly: bool) -> None:
+    first = lock(repo, "src/app.py", session=ME)
+    second = lock(repo, "z", session=ME)
+    write(repo, "src/app.py")
+    commit(repo, "-a", "-m", "Change")
+    write(repo, "words.txt", "Reworded\n")
+    if partly:
+        write(repo, "z")
+        git(repo, "add", "z")
+    said_then = amended(repo, way, f"{repo}/words.txt" if way == "-F" else "Reworded")
+    assert message(repo).startswith("Reworded")
+    grants = [first["grant"], *([second["grant"]] if partly else [])]
+    assert [token.grant for token in said(repo).tokens] == grants
+    assert "no longer names" not in said_then
+
+
+def test_a_commit_that_a_rebase_rewords_keeps_its_locks(repo: str) -> None:
+    lock(repo, "src/app.py", session=ME)
+    write(repo, "src/app.py")
+    commit(repo, "-a", "-m", "Change")
+    write(repo, "other.py")
+    git(repo, "add", "other.py")
+    commit(repo, "-m", "Other")
+    env = {"GIT_SEQUENCE_EDITOR": "sed -i 1s/^pick/reword/", "GIT_EDITOR": "sed -i 1s/Change/Reworded/"}
+    ran = run_git(repo, "rebase", "-i", "HEAD~2", env=env)
+    assert ran.code == 0, ran
+    assert message(repo, "HEAD~1").startswith("Reworded")
+    assert [token.path for token in said(repo, "HEAD~1").tokens] == ["src/app.py"]
+
+
+def test_the_next_commit_names_what_it_changes_only(repo: str) -> None:
+    lock(repo, "src/app.py", session=ME)
+    lock(repo, "z", session=ME)
+    write(repo, "src/app.py")
+    commit(repo, "-a", "-m", "Change", GIT_AUTHOR_DATE="2001-01-01T00:00:00Z")
+    write(repo, "z")
+    git(repo, "add", "z")
+    commit(repo, "-m", "Next")
+    assert [token.path for token in said(repo).tokens] == ["z"]
+
+
+def test_what_undoes_head_in_its_second_names_its_lock(repo: str) -> None:
+    lock(repo, "src/app.py", session=ME)
+    then = {"GIT_AUTHOR_DATE": "2001-01-01T00:00:00Z"}
+    before = git(repo, "show", "HEAD:src/app.py")
+    write(repo, "src/app.py")
+    commit(repo, "-a", "-m", "Change", **then)
+    write(repo, "src/app.py", before)
+    commit(repo, "-a", "-m", "Undo", **then)
+    assert [token.path for token in said(repo).tokens] == ["src/app.py"]
+
+
+def test_an_amendment_that_lost_its_locks_unseen_says_so_and_gets_them_again(repo: str) -> None:
+    first = lock(repo, "src/app.py", session=ME)
+    write(repo, "src/app.py")
+    commit(repo, "-a", "-m", "Change")
+    told = amended(repo, "-m", "Reworded", "--date", "2001-01-01T00:00:00Z")
+    assert not said(repo).tokens
+    assert "gitcoord: the amended commit no longer names the locks that it was made under: src/app.py\n" in told
+    assert "next: git commit --amend --no-edit\n" in told
+    assert "no longer" not in amended(repo, "--no-edit")
+    assert [token.grant for token in said(repo).tokens] == [first["grant"]]
+    desk(repo, ME).unlock_files(all=True)
+    told = amended(repo, "-m", "Again")
+    assert "next: look at what others did there, gitcoord lock src/app.py, then git commit --amend --no-edit" in told
+    later = lock(repo, "src/app.py", session=ME)
+    amended(repo, "--no-edit")
+    assert [token.grant for token in said(repo).tokens] == [later["grant"]]
+
+
 @pytest.mark.parametrize("way", ["cherry-pick", "rebase"])
 def test_a_copied_commit_is_its_new_makers(repo: str, way: str) -> None:
     lock(repo, "src/app.py", session="bob")
