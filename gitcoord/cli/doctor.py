@@ -19,10 +19,14 @@ def add_doctor(parser: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from gitcoord import service
+    from gitcoord import config, service
+    from gitcoord.hooks import install
+    from gitcoord.store.repository import find_repository
 
     try:
-        answer = _with_guards(service.doctor(acting.start_of(args), fix=args.fix), acting.start_of(args))
+        start = acting.start_of(args)
+        door = install.has_door(find_repository(start, config.environment()))
+        answer = _with_guards(service.doctor(start, fix=args.fix, door=door), start)
     except CoordError as error:
         answer = acting.failure(error, "ok")
     if not args.json:

@@ -257,6 +257,21 @@ def status(repository: Repository, version: tuple[int, int] | None = None) -> li
     return found
 
 
+def has_door(repository: Repository) -> bool:
+    """Tell whether a server's door stands here, or was installed and is broken.
+
+    Raises:
+        CoordError: a file could not be read.
+    """
+    if not repository.bare:
+        return False
+    installed = _recorded(repository, "installed")
+    return any(
+        done.event in git_events.SERVER and (done.how in GUARDS or done.event in installed)
+        for done in status(repository)
+    )
+
+
 def lost(repository: Repository, found: list[Done]) -> list[Done]:
     """Return those events that were installed here, as a record says, and do not ask gitcoord any more."""
     installed = _recorded(repository, "installed")

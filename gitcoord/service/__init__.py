@@ -41,8 +41,8 @@ def initialise(
     return setup.initialise(start, signing, remote=remote, branch=branch, local=local, adopt=adopt)
 
 
-def doctor(start: str, *, fix: bool = False) -> dict[str, Any]:
+def doctor(start: str, *, fix: bool = False, door: bool = False) -> dict[str, Any]:
     """Look for what is not in order, and put it right if asked; see `gitcoord.service.examination`."""
     from gitcoord.service import examination
 
-    return examination.examine(start, fix=fix)
+    return examination.examine(start, fix=fix, door=door)

@@ -32,7 +32,7 @@ from gitcoord.store.packing import (
     pack_history,
     scattered_count,
 )
-from gitcoord.store.setup import mend, runtime_faults
+from gitcoord.store.setup import is_prepared, mend, runtime_faults
 from gitcoord.transitions import clocks
 from gitcoord.values import Any, NamedTuple
 
@@ -54,20 +54,25 @@ class Finding(NamedTuple):
     fixed: bool = False
 
 
-def examine(start: str, *, fix: bool) -> dict[str, Any]:
-    """Return `ok` and the findings in the repository around a directory.
+def examine(start: str, *, fix: bool, door: bool = False) -> dict[str, Any]:
+    """Return `ok` and the findings in the repository around a directory; changes nothing unless it is to put right.
 
     Args:
         start: a directory in a worktree, or a git directory.
         fix: put right what can be.
+        door: a server's door stands here, so clients push their log: what only a writer needs may be missing.
     """
     findings: list[Finding] = []
     try:
         access = open_access(start)
+        access.log.objects.heals = fix
+        receives = door and not is_prepared(access.repository)
         if not access.log.exists():
+            if receives:
+                return _answer([*_switches(access)])
             lost = Finding("not_initialised", f"this repository has no log ({LOG_REF})", "error", fixable=False)
             return _answer([lost], next_step="gitcoord init")
-        for finding in _findings(access, fix=fix):
+        for finding in _received(access) if receives else _findings(access, fix=fix):
             findings.append(finding)  # noqa: PERF402 - what was found stays found where the next look fails
         return _answer(findings)
     except CoordError as error:
@@ -109,6 +114,14 @@ def _findings(access: Access, *, fix: bool) -> Iterator[Finding]:
     if not unreadable:
         yield from _sessions(access, fix=fix)
         yield from _leftovers(access, fix=fix)
+
+
+def _received(access: Access) -> Iterator[Finding]:
+    """Look at a log that others push here: it is git's to keep, and what is to be said in it is theirs."""
+    access.log.objects.heals = False
+    yield from _switches(access)
+    yield from _records(access)
+    yield from _history(access.log)
 
 
 def _sharing(access: Access, *, fix: bool) -> Iterator[Finding]:
@@ -179,7 +192,6 @@ def _too_fresh(age_s: int) -> str:
 
 def _records(access: Access) -> Iterator[Finding]:
     """Read every record at the tip, each by itself, so that one that is damaged does not hide the next."""
-    healed = len(access.log.objects.healed)
     try:
         state = access.state()
         faults = list(state.faults())
@@ -188,9 +200,10 @@ def _records(access: Access) -> Iterator[Finding]:
     yield from _orphans(access) if not faults else ()
     for fault in faults:
         yield Finding("unreadable", fault.message, "error", fixable=False)
-    for oid in access.log.objects.healed[healed:]:
-        message = f"object {oid.hex()} was damaged or missing and is put back from another copy"
-        yield Finding("healed", message, "warning", fixable=True, fixed=True)
+    objects = access.log.objects
+    for oid in objects.damaged if objects.heals else ():
+        message = f"object {oid.hex()} was damaged and is put back from another copy"
+        yield Finding("healed", message, "warning", fixable=True, fixed=oid in objects.healed)
 
 
 def _orphans(access: Access) -> Iterator[Finding]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from gitcoord.errors import StorageFault
 from gitcoord.runtime.oslock import OsLock
+from gitcoord.store.alternates import object_directories
 from gitcoord.store.gathering import copy, is_whole, lacking, listed
-from gitcoord.store.objects import object_directories
 from gitcoord.store.setup import change_alternates, prepare_runtime, read_alternates
 from gitcoord.values import NamedTuple
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from gitcoord.store.repository import Repository
 
-_ALTERNATES_DEPTH = 5
 _TRIES = 3
 _new = cast("Any", tuple).__new__
 
@@ -46,7 +45,9 @@ class ObjectStore:
         fresh: what need not be in a file yet.
         listen: asked, where an object is not known, to bring into `fresh` what others have built; None asks nobody.
         oid_size: how many bytes an object's name has.
+        heals: whether what is found outside gitcoord's directory is put there; without it, reading writes nothing.
         healed: the names of the objects that were put back by this store.
+        damaged: the names of those of which it met a bad copy, and then a good one.
     """
 
     def __init__(self, repo: Repository, *, durable: bool = True) -> None:
@@ -57,7 +58,9 @@ class ObjectStore:
         self.listen: Callable[[], None] | None = None
         self.oid_size = 32 if repo.object_format == "sha256" else 20
         self.durable = durable
+        self.heals = True
         self.healed: list[bytes] = []
+        self.damaged: list[bytes] = []
         self._main = f"{repo.common_dir}/objects"
         self._temporary = os.path.join(repo.runtime, "tmp")
         self._format = repo.object_format
@@ -297,7 +300,9 @@ class ObjectStore:
                 if place not in bad:
                     bad.append(place)
                 continue
-            if place != f"{self.directory}/pack" or damaged:
+            if bad:
+                self.damaged.append(oid)
+            if self.heals and (place != f"{self.directory}/pack" or damaged):
                 self._put_back(*found)
             return found
         bad += self._own.unreadable()
@@ -327,8 +332,9 @@ class ObjectStore:
 
     def _copies(self, oid: bytes) -> Iterator[tuple[str, tuple[bytes, bytes] | None]]:
         """Yield each place outside the own loose files that has the object, with what it has; None if damaged."""
-        places = [self.directory, *_with_alternates(self._main)]
-        for directory in dict.fromkeys(places):
+        from gitcoord.store.alternates import with_alternates
+
+        for directory in dict.fromkeys([self.directory, *with_alternates(self._main)]):
             if directory != self.directory:
                 path = _loose_path(directory, oid)
                 data = _read_if_there(path)
@@ -427,22 +433,3 @@ def _has_packs(directory: str) -> bool:
         return any(name.endswith(".idx") for name in os.listdir(f"{directory}/pack"))
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def object_directories(repo: Repository) -> list[str]:
-    """Return all directories that git finds this repository's objects in, in its order."""
-    return list(dict.fromkeys(_with_alternates(f"{repo.common_dir}/objects")))
-
-
-def _with_alternates(directory: str, depth: int = 0) -> list[str]:
-    """Return an object directory and all its alternates, in git's order."""
-    found = [directory]
-    listing = _read_if_there(f"{directory}/info/alternates")
-    if listing is None or depth == _ALTERNATES_DEPTH:
-        return found
-    for line in listing.split(b"\n"):
-        if line and not line.startswith(b"#"):
-            # git resolves a relative line against the directory's real path.
-            named = os.path.join(os.path.realpath(directory), os.fsdecode(line))
-            found.extend(_with_alternates(os.path.normpath(named), depth + 1))
-    return found

@@ -145,6 +145,11 @@ def mend(repo: Repository, now_s: float) -> list[str]:
     return changed
 
 
+def is_prepared(repo: Repository) -> bool:
+    """Tell whether somebody wrote the log here, or was about to: without that, git alone keeps what it receives."""
+    return _has_alternate(repo) or os.path.lexists(f"{repo.runtime}/objects/pack")
+
+
 def _directories(repo: Repository) -> list[str]:
     return [repo.runtime, *(os.path.join(repo.runtime, name) for name in ("objects", "objects/pack", "tmp"))]
 

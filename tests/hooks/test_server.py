@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from gitcoord.hooks import git_events, install, server
+from gitcoord.hooks import canary, git_events, install, server
 from gitcoord.hooks.settings import Settings
 from gitcoord.hooks.trailers import lines_for
-from gitcoord.service import initialise
+from gitcoord.service import doctor, initialise
 from gitcoord.service.access import open_access
 from gitcoord.store.repository import find_repository
-from support.guarded import ME, OLD_GIT, OTHER, desk, gits, guard, lock, run_git, write
+from support.guarded import ME, OLD_GIT, OTHER, desk, gits, guard, lock, run_git, tree_of, write
 from support.program import run
 from support.repo import LOG_REF, git, make_repo
 from support.verdicts import corpus
@@ -394,3 +395,49 @@ def test_a_pipeline_with_a_cut_off_history_says_so_and_judges_nothing(site: Site
     assert done.code == 2
     assert "the history is cut off" in done.err
     assert "fetch-depth: 0" in done.err
+
+
+def test_the_doctor_asks_of_a_door_only_what_a_door_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
+    bare = make_repo(tmp_path / "server.git", bare=True)
+    assert run(bare, "doctor").code == 5, "a repository that is no door has nothing yet"
+    assert run(bare, "hooks", "install", "--server").code == 0
+    was = tree_of(bare)
+    for words in (["doctor"], ["doctor", "--fix"]):
+        assert (run(bare, *words).code, tree_of(bare)) == (0, was)
+    clone = make_repo(tmp_path / "clone")
+    git(clone, "remote", "add", "origin", bare)
+    initialise(clone, remote="origin")
+    lock(clone, "src/app.py", session="alice")
+    was = tree_of(bare)
+    for words in (["doctor"], ["doctor", "--fix"]):
+        done = run(bare, *words)
+        assert (done.code, done.err.strip(), tree_of(bare)) == (0, "all is in order", was)
+    hook = install.status(find_repository(bare, {}))[0]
+    assert hook.event == "pre-receive"
+    script = canary.script_of(find_repository(bare, {}), hook)
+    with open(script, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\nexit 0\n")
+    os.chmod(script, 0o755)
+    done = run(bare, "doctor", "--json")
+    assert done.code == 5
+    assert [one["code"] for one in done.json["findings"]] == ["guard_broken"]
+
+
+def test_the_doctor_tells_of_a_log_at_the_door_that_cannot_be_read(site: Site) -> None:
+    tree = git(site.server, "rev-parse", f"{LOG_REF}^{{tree}}")
+    os.unlink(os.path.join(site.server, "objects", tree[:2], tree[2:]))
+    answer = doctor(site.server, door=True)
+    assert not answer["ok"]
+    assert tree in json.dumps(answer)
+    assert "unreadable" in {one["code"] for one in answer["findings"]}
+
+
+def test_what_git_alone_received_is_no_damage_and_the_doctor_copies_nothing_unasked(site: Site) -> None:
+    initialise(site.server, local=True)
+    lock(site.alice, "src/app.py", session="alice")
+    site.send(site.alice)
+    was = tree_of(site.server)
+    assert doctor(site.server, door=True) == {"ok": True, "findings": []}
+    assert tree_of(site.server) == was
+    assert doctor(site.server, fix=True, door=True) == {"ok": True, "findings": []}
