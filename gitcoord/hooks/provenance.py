@@ -39,8 +39,8 @@ def of_commit(start: str, revision: str) -> Answer:
 
 
 def _of_code(access: Access, oid: str, env: dict[str, str]) -> Answer:
-    message = gitrun.output(["log", "-1", "--format=%B", oid], env=env).decode("utf-8", "replace")
-    said = trailers.parse(message)
+    message = gitrun.output(["log", "-1", "--no-show-signature", "--format=%B", oid], env=env)
+    said = trailers.parse(message.decode("utf-8", "replace"))
     ids = {token.grant for token in said.tokens if token.grant}
     return {
         "found": True,
@@ -58,7 +58,7 @@ def _of_log(access: Access, oid: str, env: dict[str, str]) -> Answer:
     own = [operation["id"] for operation in header["operations"]]
     brought = [one for operation in header["operations"] for one in operation.get("replayed") or ()]
     ids = [*own, *brought]
-    words = ["log", "--branches", "--tags", "--remotes", "--fixed-strings", "--format=%H %s"]
+    words = ["log", "--no-show-signature", "--branches", "--tags", "--remotes", "--fixed-strings", "--format=%H %s"]
     words += [f"--grep=Coord-Id: {one}" for one in ids]
     try:
         listed = gitrun.output(words, env=env).decode("utf-8", "replace")

@@ -99,7 +99,9 @@ def commits(wanted: Iterable[str], known: Iterable[str], env: Mapping[str, str] 
     stdin = listed
     flags = ["--stdin", "-r", "-c", "--root", "-z", "--name-only", "--no-renames", "--ignore-submodules=none"]
     files = _files_of(oids, gitrun.output(["diff-tree", *flags], stdin=stdin, env=env))
-    said = gitrun.output(["log", "--no-walk=unsorted", "--stdin", "-z", "--format=%H%n%B", "--"], stdin=stdin, env=env)
+    # What log.showSignature has git say would stand before a commit's name.
+    words = ["log", "--no-show-signature", "--no-walk=unsorted", "--stdin", "-z", "--format=%H%n%B", "--"]
+    said = gitrun.output(words, stdin=stdin, env=env)
     messages: dict[str, str] = {}
     for entry in said.split(b"\0"):
         oid, _, message = entry.partition(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,22 @@ def test_a_token_that_was_overtaken_is_stale_even_when_the_later_lock_is_free_ag
     assert run_git(repo, "commit", "--amend", "--no-edit").code == 0
     assert int(str(mine["token"])) > int(str(later["token"]))
     assert run_git(repo, "push", "origin", "main").code == 0
+
+
+def test_a_signature_that_git_shows_hides_no_token(repo: str, tmp_path: Path) -> None:
+    key = str(tmp_path / "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    said = {"gpg.format": "ssh", "user.signingKey": f"{key}.pub", "commit.gpgSign": "true", "log.showSignature": "true"}
+    for name, value in said.items():
+        git(repo, "config", name, value)
+    lock(repo, "src/app.py", session=ME)
+    change(repo, "src/app.py")
+    desk(repo, ME).unlock_files(all=True)
+    lock(repo, "src/app.py", session=OTHER)
+    desk(repo).unlock_files(all=True)
+    ran = run_git(repo, "push", "origin", "main")
+    assert ran.code != 0
+    assert f"{OTHER} was granted src/app.py later" in ran.err
 
 
 def test_a_later_lock_on_something_else_makes_no_token_stale(repo: str) -> None:
