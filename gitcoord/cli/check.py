@@ -64,3 +64,4 @@ def run(args: Arguments) -> int:
 def _show(answer: acting.Answer) -> None:
     for item in answer["checked"]:
         print(f"{visible(item['path'], _PATH_LIMIT)}: {visible(item['why'])}")
+        acting.remark(item)

@@ -118,6 +118,7 @@ class Look(NamedTuple):
         mine: the session's own exclusive lock that covers the claim.
         lost: a lock of its own that covered the claim and was refused after all.
         overdue: its own lock's lease is over by what the remote knows of it.
+        weaker: the session's own lock that covers the claim and keeps only some others out, or none.
     """
 
     held: list[Lock]
@@ -126,6 +127,7 @@ class Look(NamedTuple):
     mine: Lock | None
     lost: Lost | None = None
     overdue: bool = False
+    weaker: Lock | None = None
 
     @property
     def may_edit(self) -> bool:
@@ -151,8 +153,11 @@ def look_at(
     for lock in state.overlapping(claim):
         if lock["session"] == me:
             covers = claim.kind != "resource" and paths.covers_path(claim_of(lock), claim)
-            if lock["mode"] == "exclusive" and (covers or claim_of(lock).parts == claim.parts):
-                found = found._replace(mine=lock)
+            if covers or claim_of(lock).parts == claim.parts:
+                if lock["mode"] == "exclusive":
+                    found = found._replace(mine=lock)
+                elif found.weaker is None or lock["mode"] == "shared":
+                    found = found._replace(weaker=lock)
             continue
         record = state.session(lock["session"])
         gone = record is not None and (clocks.lock_is_over(lock, reading) or callers.evidence(record, now) is not None)
@@ -183,7 +188,7 @@ def check_claim(
 
 
 def _why(state: State, look: Look, conflicts: list[View], reading: ClockReading) -> str:
-    mine, lost = look.mine, look.lost
+    mine, lost = look.mine or look.weaker, look.lost
     if conflicts:
         return held_message(conflicts[0])
     if lost is not None:
@@ -198,7 +203,8 @@ def _why(state: State, look: Look, conflicts: list[View], reading: ClockReading)
         )
     token = lock_view(state, mine)["token"]
     how = f"token {token}" if token is not None else "provisional: the remote has not agreed yet"
-    return f"locked by you as {mine['path']} ({how})"
+    mode = "" if mine["mode"] == "exclusive" else f"{mine['mode']}, "
+    return f"locked by you as {mine['path']} ({mode}{how})"
 
 
 def _lost(lost: Iterable[Lost], claim: Claim) -> Lost | None:

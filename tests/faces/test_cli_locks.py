@@ -155,6 +155,20 @@ def test_check_says_who_may_edit(repo: str) -> None:
     assert log_length(repo) == before
 
 
+def test_check_tells_of_others_intents_and_of_ones_own_weaker_locks(repo: str) -> None:
+    run(repo, "lock", "src/app.py", "--intent", "--session", "bob")
+    done = run(repo, "check", "src/app.py", "--session", "ada")
+    assert (done.code, done.out) == (0, "src/app.py: nobody holds it\n")
+    assert done.err == "warning: bob means to work on src/app.py\n"
+    own = run(repo, "check", "src/app.py", "--session", "bob")
+    assert (own.code, own.err) == (0, "")
+    assert own.out.startswith("src/app.py: locked by you as src/app.py (intent, token ")
+    run(repo, "lock", "src", "--shared", "--session", "bob")
+    own = run(repo, "check", "src/app.py", "src/new.py", "--session", "bob")
+    assert (own.code, own.err) == (0, "")
+    assert all("locked by you as src (shared, token " in line for line in own.out.splitlines())
+
+
 @pytest.mark.parametrize(
     "words",
     [
