@@ -67,4 +67,6 @@ def _escaped(text: str) -> str:
 
 
 def _show(answer: acting.Answer) -> None:
-    acting.complain(f"{answer['commits']} commits, {len(answer['faults'])} against the log")
+    count, faults = answer["commits"], len(answer["faults"])
+    what = "nothing" if not faults else "1 thing" if faults == 1 else f"{faults} things"
+    acting.complain(f"{count} {'commit' if count == 1 else 'commits'}, {what} against the log")

@@ -40,6 +40,7 @@ def _run(args: argparse.Namespace) -> int:
         script += _BASH_GIT
     else:
         script = script.replace("#compdef gitcoord\n", "#compdef gitcoord git-coord\n", 1)
+        script = script.replace("-N gitcoord\n", "-N gitcoord git-coord\n", 1)
     if args.json:
         acting.print_json({"ok": True, "shell": args.shell, "script": script})
     else:

@@ -12,7 +12,7 @@ import sys
 from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from gitcoord.cli.parsing import Parser
 
@@ -108,7 +108,7 @@ def run(words: list[str]) -> int:
         return 0
     if word not in COMMANDS:
         kind = "option" if word.startswith("-") else "command"
-        return _usage_error(words, f"unknown {kind} {word!r}", "Commands: " + " ".join(COMMANDS) + "\n")
+        return _usage_error(words, f"unknown {kind} {word!r}{_meant(word, COMMANDS)}", _listed())
     common, rest = _take_common(rest[1:])
     leading += common
     name = word
@@ -119,7 +119,8 @@ def run(words: list[str]) -> int:
             print(_group_overview(word), end="")
             return 0
         if rest[0] not in GROUPS[word]:
-            return _usage_error(words, f"unknown command '{word} {rest[0]}'", _group_overview(word))
+            meant = _meant(rest[0], GROUPS[word], f"{word} ")
+            return _usage_error(words, f"unknown command '{word} {rest[0]}'{meant}", _group_overview(word))
         name, rest = f"{word} {rest[0]}", rest[1:]
     if name == "check":
         from gitcoord.cli.check import parse_simple
@@ -193,10 +194,26 @@ def _help(words: list[str]) -> int:
     elif word in GROUPS and not verb:
         print(_group_overview(word), end="")
     elif word not in COMMANDS or (verb and verb not in GROUPS[word]):
-        return _usage_error(words, f"unknown command '{name}'", "Commands: " + " ".join(COMMANDS) + "\n")
+        meant = _meant(verb, GROUPS[word], f"{word} ") if word in GROUPS else _meant(word, COMMANDS)
+        return _usage_error(words, f"unknown command '{name}'{meant}", _listed())
     else:
         make_parser(name).print_help()
     return 0
+
+
+def _meant(word: str, names: Iterable[str], before: str = "") -> str:
+    """Return a question for the name that was probably meant, nothing where none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, names, n=1)
+    return f"; did you mean '{before}{near[0]}'?" if near else ""
+
+
+def _listed() -> str:
+    from textwrap import fill
+
+    text = "Commands: " + " ".join(COMMANDS)
+    return fill(text, 79, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def _rows(table: dict[str, str], prefix: str = "") -> str:

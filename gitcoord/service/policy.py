@@ -160,7 +160,11 @@ def revoke_key(request: Request, fingerprint: str) -> View:
             if key["fingerprint"].startswith(fingerprint)
         ]
         if len(found) != 1 or not fingerprint:
-            raise NotFound(f"{len(found)} keys begin with {fingerprint!r}", next="gitcoord keys list")
+            keys = "1 key begins" if len(found) == 1 else f"{len(found)} keys begin"
+            raise NotFound(
+                f"{keys} with {fingerprint!r}; a key is named by its fingerprint, or by a beginning that only it has",
+                next="gitcoord keys list",
+            )
         said[:] = [found[0]["fingerprint"]]
         if found[0]["until"] is None:
             found[0]["until"] = policies.NOW

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SOON_MS = 5 * 60 * 1000
 _ALIAS_WARNINGS = {
-    "missing": "refs/coord is missing; the log itself is there",
+    "missing": "refs/coord is missing; the log itself is there (git fetches no short name): gitcoord init",
     "flattened": "refs/coord is a plain ref and will not follow the log",
     "elsewhere": "refs/coord points elsewhere",
 }

@@ -176,6 +176,7 @@ def test_doctor_finds_and_puts_right_a_missing_alias(repo: str) -> None:
     assert found.out == "error\talias_missing\tcan be fixed\trefs/coord is missing\n"
     assert found.err == "gitcoord: refs/coord is missing\nnext: gitcoord doctor --fix\n"
     assert run(repo, "doctor", "--json").json["ok"] is False
+    assert run(repo, "status", "--json").json["warnings"][0].endswith(": gitcoord init")
     fixed = run(repo, "doctor", "--fix")
     assert fixed.code == 0
     assert "fixed" in fixed.out

@@ -49,7 +49,14 @@ def test_an_unknown_command_is_a_usage_error_with_a_list(tmp_path: Path, word: s
     done = run(tmp_path, word)
     assert (done.code, done.out) == (2, "")
     assert repr(word) in done.err
-    assert " ".join(COMMANDS) in done.err
+    assert set(COMMANDS) <= set(done.err.split())
+    assert all(len(line) < 80 for line in done.err.splitlines())
+    assert ("did you mean 'lock'?" in done.err) == (word == "lokc")
+
+
+def test_an_unknown_verb_of_a_group_names_the_nearest(tmp_path: Path) -> None:
+    for words in (["session", "strat"], ["help", "session", "strat"]):
+        assert "unknown command 'session strat'; did you mean 'session start'?" in run(tmp_path, *words).err
 
 
 @pytest.mark.parametrize("word", GROUPS)
@@ -163,6 +170,12 @@ def test_the_completion_script_knows_every_command(tmp_path: Path, shell: str) -
     for option in ("--wait", "--takeover", "--expect-revision"):
         assert option in done.out
     assert run(tmp_path, "completion", shell, "--json").json == {"ok": True, "shell": shell, "script": done.out}
+
+
+def test_zsh_completes_the_other_name_too(tmp_path: Path) -> None:
+    script = run(tmp_path, "completion", "zsh").out
+    assert script.startswith("#compdef gitcoord git-coord\n")
+    assert "compdef _shtab_gitcoord -N gitcoord git-coord\n" in script
 
 
 def test_bash_completes_commands_verbs_options_and_files(tmp_path: Path) -> None:

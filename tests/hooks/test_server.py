@@ -314,8 +314,10 @@ def test_a_pipeline_says_the_same(site: Site) -> None:
     done = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", env=env)
     assert done.out.startswith("::error file=src/app.py,title=gitcoord lock_held::")
     assert "b%25" in done.out
-    assert run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--warn").code == 0
-    assert run(site.alice, "ci", "--base", "origin/main", "--head", "origin/main").code == 0
+    warned = run(site.alice, "ci", "--base", "origin/main", "--head", "HEAD", "--warn")
+    assert (warned.code, warned.err) == (0, "1 commit, 1 thing against the log\n")
+    good = run(site.alice, "ci", "--base", "origin/main", "--head", "origin/main")
+    assert (good.code, good.err) == (0, "0 commits, nothing against the log\n")
     unknown = run(site.alice, "ci", "--base", "nonsense", "--head", "HEAD")
     assert unknown.code == 2
     assert unknown.err.startswith("gitcoord: 'nonsense' names no commit here")

@@ -106,6 +106,7 @@ def test_an_older_commit_in_anothers_name_is_found_below_a_good_one(site: Site) 
 def test_a_revoked_key_proves_nothing(site: Site) -> None:
     root = open_desk(site.clone, session="root-1", key=str(site.keys / "ada"), process=False)
     key = next(key for key in root.list_keys_of_principals()["keys"] if key["principal"] == "bob")
+    assert "named by its fingerprint" in root.revoke_key("bob", reason="lost")["error"]["message"]
     assert root.revoke_key(key["fingerprint"], reason="lost")["changed"]
     git(site.clone, "push", "-q", "origin", f"{LOG_REF}:{LOG_REF}")
     commit(site, "bob.py", "bob-1", "bob")
