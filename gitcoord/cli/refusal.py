@@ -27,7 +27,7 @@ def explain(answer: Answer) -> None:
     conflicts: list[dict[str, Any]] = answer.get("conflicts") or _checked_conflicts(answer)
     told = error.get("message")
     if conflicts and error.get("code") == "lock_held":  # its message says in one long line what follows in several
-        others = sorted({str(lock.get("session")) for lock in conflicts})
+        others = sorted({f"{lock.get('session')}{' (another clone)' * _is_namesake(lock)}" for lock in conflicts})
         in_line = all(lock.get("state") == "waiting" for lock in conflicts)
         told = f"refused: {'wanted first' if in_line else 'held'} by {', '.join(others)}"
     complain(f"gitcoord: {visible(told, _MESSAGE_LIMIT)}")
@@ -40,6 +40,10 @@ def _checked_conflicts(answer: Answer) -> list[dict[str, Any]]:
     return [lock for item in answer.get("checked") or () for lock in item.get("conflicts") or ()]
 
 
+def _is_namesake(lock: dict[str, Any]) -> bool:
+    return lock.get("another_clone") is True
+
+
 def explain_conflicts(conflicts: list[dict[str, Any]]) -> None:
     """Print on stderr whose locks stand in the way."""
     from gitcoord.cli.acting import now_ms
@@ -50,10 +54,11 @@ def explain_conflicts(conflicts: list[dict[str, Any]]) -> None:
         through = f" through {visible(held, _PATH_LIMIT)}" if held != path else ""
         waits = lock.get("state") == "waiting"
         how = "in line " if waits else "held by "
+        elsewhere = "another clone, " * _is_namesake(lock)
         until = [] if waits else [f"    until    {moment(lock.get('expires_at'), now)}"]
         rows = [
             f"  {visible(path, _PATH_LIMIT)}",
-            f"    {how} {visible(lock.get('session'))} ({visible(lock.get('mode'))}){through}",
+            f"    {how} {visible(lock.get('session'))} ({elsewhere}{visible(lock.get('mode'))}){through}",
             f"    since    {moment(lock.get('locked_at'), now)}",
             *until,
             f"    why      {visible(lock.get('reason')) or '(no reason given)'}",

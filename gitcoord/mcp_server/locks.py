@@ -56,7 +56,12 @@ TOOLS = (
             "locks": records(_LOCK),
             "warnings": texts(),
             "conflicts": records(
-                {**_LOCK, "held_path": text("what the holder locked")}, "when refused: who holds what"
+                {
+                    **_LOCK,
+                    "held_path": text("what the holder locked"),
+                    "another_clone": flag("the holder has your name, in another clone (only then)"),
+                },
+                "when refused: who holds what",
             ),
         },
         needs=("files",),

@@ -265,6 +265,12 @@ class Callers:
             self._ours = record
         return True
 
+    def is_namesake(self, state: State, session: str) -> bool:
+        """Tell whether a session has the id that this caller goes by or wished for, and was begun in another clone."""
+        own = None if self.own is None else self.own.session
+        record = state.session(session) if session in (own, self.wished, self._chosen) else None
+        return record is not None and not self.is_of_this_clone(record)
+
     def name_of(self, session: str | None) -> str | None:
         """Return the id of the session that a verb is about; None where the caller has not signed on."""
         if session is not None:

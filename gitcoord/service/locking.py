@@ -68,9 +68,9 @@ def make_wish(claims: tuple[Claim, ...], mode: str, reason: str, ttl_s: int | No
     return Wish(claims, mode, reason, ttl_s)
 
 
-def held_error(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> LockHeld:
+def held_error(callers: Callers, state: State, claims: tuple[Claim, ...], held: list[Lock]) -> LockHeld:
     """Return the refusal that names who holds what, since when, until when, why, and what to try."""
-    conflicts = conflict_views(state, claims, held)
+    conflicts = conflict_views(state, claims, held, callers)
     more = f"; and {len(held) - 1} more" if len(held) > 1 else ""
     first = conflicts[0]
     return LockHeld(
@@ -171,7 +171,7 @@ def _clearing(callers: Callers, state: State, wish: Wish, actor: Actor, now: Sta
         else:
             held.append(lock)
     if held:
-        raise held_error(state, wish.claims, held)
+        raise held_error(callers, state, wish.claims, held)
     operations = [
         callers.operation(
             "session.reap",

@@ -71,14 +71,25 @@ def links(access: Access, files: list[str], *, fold_case: bool) -> list[str]:
     return said
 
 
-def conflict_views(state: State, claims: tuple[Claim, ...], held: list[Lock]) -> list[View]:
-    """Return the locks that stand in the way, each with the wanted path that it stands before."""
+def conflict_views(
+    state: State, claims: tuple[Claim, ...], held: list[Lock], callers: Callers | None = None
+) -> list[View]:
+    """Return the locks that stand in the way, each with the wanted path that it stands before.
+
+    Args:
+        state: what they stand in.
+        claims: what was wanted.
+        held: the locks.
+        callers: who asks; a holder of the same name in another clone is then told from them (`another_clone`).
+    """
     shown: list[View] = []
     for lock in held[:_CONFLICTS_SHOWN]:
         theirs = claim_of(lock)
         wanted = next((c for c in claims if paths.overlaps(c, theirs)), claims[0])
-        view = lock_view(state, lock)
-        shown.append({**view, "path": locks.claim_record(wanted)["path"], "held_path": lock["path"]})
+        view = {**lock_view(state, lock), "path": locks.claim_record(wanted)["path"], "held_path": lock["path"]}
+        if callers is not None and callers.is_namesake(state, lock["session"]):
+            view["another_clone"] = True
+        shown.append(view)
     return shown
 
 
@@ -178,7 +189,7 @@ def check_claim(
 ) -> View:
     """Return whether a session may edit what a claim covers, and why; takes what `look_at` takes."""
     look = look_at(callers, state, claim, me, now, lost)
-    conflicts = conflict_views(state, (claim,), look.held)
+    conflicts = conflict_views(state, (claim,), look.held, callers)
     warnings = [*look.over, *(f"{k['session']} means to work on {k['path']}" for k in look.beside)]
     if look.mine is not None and lock_standing(state, look.mine)[0] == "provisional":
         warnings.append(f"your lock on {look.mine['path']} is provisional: others may be granted it on the remote")

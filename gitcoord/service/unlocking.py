@@ -88,7 +88,7 @@ def release_plan(
             actor = callers.actor(state, session, now, None)
         except UnknownSession:
             with suppress(NotFound):  # who holds them is worth more than that nobody is signed on
-                _check_missing(state, callers.me(state, session), [], list(claims or ()))
+                _check_missing(callers, state, callers.me(state, session), [], list(claims or ()))
             raise
         said[:] = [actor]
         record = state.session(actor.session)
@@ -99,7 +99,7 @@ def release_plan(
         for claim in claims or ():
             is_mine = state.lock(claim, actor.session) is not None or locks.claim_record(claim)["key"] in lost
             (mine if is_mine else missing).append(claim)
-        _check_missing(state, actor.session, mine, missing)
+        _check_missing(callers, state, actor.session, mine, missing)
         found[:] = [Unlocking([_path(c) for c in mine], [_path(c) for c in missing])]
         if not mine:
             return []
@@ -117,7 +117,7 @@ def _breaking(claim: Claim) -> str:
     return f"gitcoord unlock --force {flag}{_path(claim)} -m REASON"
 
 
-def _check_missing(state: State, me: str | None, mine: list[Claim], missing: list[Claim]) -> None:
+def _check_missing(callers: Callers, state: State, me: str | None, mine: list[Claim], missing: list[Claim]) -> None:
     for claim in missing:
         others = [k for k in state.overlapping(claim) if claim_of(k).parts == claim.parts and k["session"] != me]
         if others:
@@ -125,7 +125,7 @@ def _check_missing(state: State, me: str | None, mine: list[Claim], missing: lis
             raise NotHolder(
                 f"{_path(claim)} is locked by {holder} since {others[0]['locked_at']}, not by {me or 'you'}",
                 next=f"ask {holder} to release it; breaking it needs a reason: {_breaking(claim)}",
-                conflicts=conflict_views(state, (claim,), others),
+                conflicts=conflict_views(state, (claim,), others, callers),
                 released=[],
                 not_held=[_path(c) for c in missing],
             )

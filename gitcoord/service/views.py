@@ -84,8 +84,9 @@ def held_message(conflict: View) -> str:
     """Return who holds what, since when, until when and why, in one sentence."""
     why = f': "{conflict["reason"]}"' if conflict["reason"] else ""
     wanted = conflict["path"]
+    elsewhere = "another clone, " if conflict.get("another_clone") else ""
     under = "" if conflict["held_path"] == wanted else f" (as {conflict['held_path']})"
     return (
-        f"{wanted} is held{under} by {conflict['session']} ({conflict['mode']}) since {conflict['locked_at']}"
-        f" until {conflict['expires_at']}{why}"
+        f"{wanted} is held{under} by {conflict['session']} ({elsewhere}{conflict['mode']})"
+        f" since {conflict['locked_at']} until {conflict['expires_at']}{why}"
     )

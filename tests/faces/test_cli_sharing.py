@@ -189,6 +189,21 @@ def test_a_held_path_exits_with_one_and_names_the_holder(team: Team) -> None:
     assert (held["token"], held["locked_at"]) == (won["token"], won["locks"][0]["locked_at"])
 
 
+def test_a_holder_of_ones_own_name_is_told_to_be_another_clones(team: Team) -> None:
+    one, two = team.sharing("one"), team.sharing("two")
+    done(run(one, "lock", "a"))
+    for words in (["lock"], ["check"], ["unlock"]):
+        said = done(run(two, *words, "a"), REFUSED)
+        assert "(another clone, exclusive)" in said.err
+    assert "gitcoord: refused: held by " in (refused := run(two, "lock", "a").err).splitlines()[0]
+    assert refused.splitlines()[0].endswith(" (another clone)")
+    (held,) = done(run(two, "lock", "a", "--json"), REFUSED).json["conflicts"]
+    assert held["another_clone"] is True
+    done(run(one, "lock", "b", "--session", "ada@one"))
+    (held,) = done(run(two, "lock", "b", "--json"), REFUSED).json["conflicts"]
+    assert "another_clone" not in held
+
+
 def test_without_the_remote_the_exit_code_is_four_and_offline_is_offered(team: Team) -> None:
     where = team.sharing("one")
     with team.without_remote():
