@@ -12,13 +12,17 @@ from gitcoord.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from gitcoord.cli.acting import Answer
     from gitcoord.service import Desk
 
 _WATCH_S = 5
-_REFUSED_SHOWN = 20
+_SHOWN = 20
 _PATHS_SHOWN = 5
+_ERROR = ("code", "message")
+_FOUND = ("confirmed", "refused", "settled", "events")
+_OPERATION = ("at", "verb", "subject", "session", "revision", "commit")
 
 
 def add_sync(parser: Parser) -> None:
@@ -56,8 +60,9 @@ def _sync(args: argparse.Namespace, desk: Desk) -> Answer:
         raise BadRequest("--branch says how to share with a remote", next="add --remote NAME")
     answer = desk.sync(adopt=args.adopt and not args.remote)
     if sharing and "error" not in answer:
-        refused = [*sharing.pop("refused", []), *answer["refused"]]
-        answer = {**answer, "refused": refused, "sharing": sharing, "warnings": [sharing["warning"]]}
+        for name in ("confirmed", "refused"):
+            answer[name] = [*sharing.pop(name, []), *answer[name]]
+        answer = {**answer, "sharing": sharing, "warnings": [sharing["warning"]]}
         answer["notices"] = [*notices, *answer.get("notices", [])]
     return answer
 
@@ -67,15 +72,14 @@ def _watch(args: argparse.Namespace) -> int:
     try:
         desk = acting.open_desk(args)
         revision = desk.status()["repository"]["revision"]
-        told: Answer | None = None
+        told: Answer = {}
         while True:
             answer = desk.sync()
-            told = _said_once(args, answer, told)
             entries = desk.get_history(limit=1000).get("entries", [])
-            for entry in reversed([entry for entry in entries if entry["revision"] > revision]):
-                revision = entry["revision"]
-                if not args.json:
-                    print(f"{entry['at']}  {visible(entry['subject'], 200)}", flush=True)
+            new = [entry for entry in reversed(entries) if entry["revision"] > revision]
+            revision = new[-1]["revision"] if new else revision
+            _say(args, answer, new, told)
+            told = answer
             time.sleep(args.every)
     except CoordError as error:
         return acting.report(args, acting.failure(error, "ok"), _show)
@@ -83,30 +87,47 @@ def _watch(args: argparse.Namespace) -> int:
         return 0
 
 
-def _said_once(args: argparse.Namespace, answer: Answer, told: Answer | None) -> Answer | None:
-    """Print an answer while watching: of an error that stays the same the first one only, and that it is over.
+def _say(args: argparse.Namespace, answer: Answer, new: list[Answer], told: Answer) -> None:
+    """Print what a look found while watching; what stays the same, an error or a notice, the first time only.
 
-    Returns:
-        the error that stands; None for none.
+    Args:
+        args: the command's.
+        answer: of this look.
+        new: the operations that came with it, the oldest first.
+        told: the answer of the look before.
     """
-    error = answer.get("error")
-    same = error is not None and told is not None and all(error[name] == told[name] for name in ("code", "message"))
+    error, before = answer.get("error"), told.get("error")
+    is_same = error is not None and before is not None and all(error[name] == before[name] for name in _ERROR)
+    changed = not is_same and error is not before
+    notices = [one for one in answer.get("notices") or () if one not in (told.get("notices") or ())]
     if args.json:
-        if not same:
-            acting.print_json(answer)
-    elif error is not None and not same:
+        if new or changed or notices or any(answer.get(name) for name in _FOUND):
+            operations = [{name: entry[name] for name in _OPERATION} for entry in new]
+            acting.print_json({**answer, "operations": operations})
+        return
+    for line in (*_refusals(answer), *_confirmed(answer), *_settled(answer)):
+        print(line, flush=True)
+    if changed and error is not None:
         acting.report(args, answer, _show)
-    elif error is None and told is not None:
-        acting.complain(f"{visible(answer.get('remote'))}: contact is back; {_distance(answer)}")
-    return error
+    else:
+        acting.remark({"notices": notices})
+        if changed:
+            acting.complain(f"{visible(answer.get('remote'))}: contact is back; {_distance(answer)}")
+    for entry in new:
+        print(f"{entry['at']}  {visible(entry['subject'], 200)}", flush=True)
 
 
 def _show(answer: Answer) -> None:
     from gitcoord.cli.init import show_sharing
 
+    refusals, confirmed = _refusals(answer), _confirmed(answer)
+    for line in (*refusals, *confirmed):
+        print(line)
     show_sharing(answer.get("sharing"))
     said = {"equal": "nothing new", "grown": "brought together", "absent": "the remote has no log"}
     state = str(answer.get("remote_state"))
+    if state == "equal" and (refusals or confirmed):
+        state = "grown"  # by the first of two meetings: the one that turned sharing on
     print(f"{visible(answer.get('remote'))}: {said.get(state, state)}; {_distance(answer)}")
     for mirror in answer.get("mirrors") or ():
         said = f": {visible(mirror['message'], 500)}" if mirror.get("message") else ""
@@ -114,24 +135,52 @@ def _show(answer: Answer) -> None:
     for event in answer.get("events") or ():
         found = event["found"] or "nothing"
         print(f"{event['event']}: expected {event['expected'][:12]}, found {found[:12]}; {event['done']}")
-    for one in (answer.get("settled") or ())[:_REFUSED_SHOWN]:
-        print(f"found out: {_fate(one)}")
-    for refusal in (answer.get("refused") or ())[:_REFUSED_SHOWN]:
-        print(
-            f"refused: {visible(refusal['type'])} of {visible(refusal['session'])}: {visible(refusal['message'], 500)}"
-        )
+    for line in _settled(answer):
+        print(line)
+
+
+def _settled(answer: Answer) -> list[str]:
+    return [f"found out: {_fate(one)}" for one in (answer.get("settled") or ())[:_SHOWN]]
+
+
+def _refusals(answer: Answer) -> list[str]:
+    """Return what did not hold on the remote, and why, in lines."""
+    return _some(
+        f"refused: {_what(one)} of {visible(one['session'])}: {visible(one['message'], 500)}"
+        for one in answer.get("refused") or ()
+    )
+
+
+def _confirmed(answer: Answer) -> list[str]:
+    """Return which locks were provisional and are confirmed, in lines."""
+    return _some(
+        f"confirmed: {visible(one['path'], 200)} of {visible(one['session'])}, token {one['token']}"
+        for one in answer.get("confirmed") or ()
+    )
+
+
+def _some(lines: Iterable[str]) -> list[str]:
+    every = list(lines)
+    more = [f"... and {len(every) - _SHOWN} more (--json has them)"] if len(every) > _SHOWN else []
+    return [*every[:_SHOWN], *more]
+
+
+def _what(one: Answer) -> str:
+    """Return an operation's type and what it names."""
+    paths = [visible(path, 200) for path in one["claims"]]
+    more = [f"and {len(paths) - _PATHS_SHOWN} more"] if len(paths) > _PATHS_SHOWN else []
+    return " ".join([visible(one["type"]), *paths[:_PATHS_SHOWN], *more])
 
 
 def _fate(one: Answer) -> str:
     """Return what became of an operation whose fate was unknown, in one line."""
-    what = " ".join([visible(one["type"]), *(visible(path, 200) for path in one["claims"][:_PATHS_SHOWN])])
     token = "" if one["token"] is None else f", token {one['token']}"
     fates = {
         "in_effect": f"in effect{token}",
         "refused": f"refused: {visible(one.get('message'), 500)}",
         "not_on_the_log": "not on the log; ask for it again if you still want it",
     }
-    return f"{what} of {visible(one['session'])} ({visible(one['id'])}): {fates[one['fate']]}"
+    return f"{_what(one)} of {visible(one['session'])} ({visible(one['id'])}): {fates[one['fate']]}"
 
 
 def _distance(answer: Answer) -> str:

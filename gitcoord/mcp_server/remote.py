@@ -10,13 +10,24 @@ TOOLS = (
         "sync",
         "Sync",
         "Meet the remote that confirms locks: bring in what other clones did, publish what waits here. Happens by "
-        "itself; call it after `remote_unknown` or offline work. `refused` lists what did not hold after all.",
+        "itself; call it after `remote_unknown` or offline work. `confirmed` lists provisional locks that hold "
+        "now, with their tokens, `refused` what did not hold after all.",
         {},
         {
             "ok": flag(),
             "remote_state": text("equal, grown, absent, or the damage that was found"),
             "ahead": integer("commits that the remote lacks"),
             "behind": integer(),
+            "confirmed": records(
+                {
+                    "path": text(),
+                    "kind": text(),
+                    "mode": text(),
+                    "session": text(),
+                    "grant": text(),
+                    "token": integer("the lock's token from now on"),
+                }
+            ),
             "refused": records(
                 {"id": text(), "type": text(), "session": text(), "claims": texts(), "code": text(), "message": text()}
             ),

@@ -24,6 +24,7 @@ from gitcoord.runtime.shared import (
 from gitcoord.service import quarantine
 from gitcoord.service.access import Access
 from gitcoord.service.known_settings import seconds
+from gitcoord.service.outcomes import confirmed, refused
 from gitcoord.service.project import is_remote_url, repository_config
 from gitcoord.service.views import View
 from gitcoord.sharing.door import newest_good
@@ -44,8 +45,6 @@ _FOLLOW_S = 5.0
 _LOOK_EVERY_S = 1.0
 _IDLE_S = 30.0
 _RETRY_S = 30.0
-_REFUSED_SHOWN = 50
-_MERGES_PARENTS = 2
 _EVENTS_SHOWN = 5
 
 
@@ -127,8 +126,9 @@ def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
         adopt: take this clone's log over into one that began apart from it.
 
     Returns:
-        `remote`, `url`, `ref`, `published` (the log was new there), `warning`; where it was to adopt, `refused` (what
-        of this clone's log does not hold in the other) and `notices`.
+        `remote`, `url`, `ref`, `published` (the log was new there), `warning`, `confirmed` (the locks that the remote
+        agreed to); where it was to adopt, `refused` (what of this clone's log does not hold in the other) and
+        `notices`.
 
     Raises:
         RemoteFault: it was not reached, or does not take the ref.
@@ -141,12 +141,12 @@ def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
         write_contact(access.runtime, Contact())  # what was seen of another remote says nothing of this one
     sharer = Sharer(access.coordinator, meeting)
     found = meeting.transport.look()
-    before, adopted = access.log.tip(), dict[str, Any]()
+    before, known, adopted = access.log.tip(), read_contact(access.runtime).tip, dict[str, Any]()
     if found is not None and adopt:
         from gitcoord.service.setup import trust_first
 
         notices = trust_first(access, sharer.adopt())
-        adopted = {"refused": _refused(access, before, adopted=True), **({"notices": notices} if notices else {})}
+        adopted = {"refused": refused(access, before, adopted=True), **({"notices": notices} if notices else {})}
     try:
         sharer.meet()
     except RemoteRejected as error:
@@ -154,7 +154,12 @@ def turn_on(access: Access, shared: Shared, *, adopt: bool = False) -> View:
     write_shared(access.runtime, shared)
     if "confirms" not in access.state().policy:
         access.submit(lambda state, now: _named(access, shared, meeting.transport.url(), state, now))
-    return {**described(access, shared), "published": found is None, **adopted}
+    return {
+        **described(access, shared),
+        "published": found is None,
+        "confirmed": confirmed(access, before, known),
+        **adopted,
+    }
 
 
 def _is_renamed(access: Access, shared: Shared, url: str) -> bool:
@@ -237,7 +242,8 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
 
     Returns:
         `ok`, `remote_state` (`equal`, `grown`, `absent`, or the name of what was not in order), `ahead`, `behind`,
-        `refused` (what merges that came refused), `settled` (see `found_out`), `events`, and where the remote is.
+        `confirmed` (the locks that were provisional here, with their tokens), `refused` (what merges that came
+        refused), `settled` (see `found_out`), `events`, and where the remote is.
 
     Raises:
         RemoteFault: it was not reached, does not take the log, or its answer was lost.
@@ -265,7 +271,8 @@ def sync(desk: Desk, notices: list[str], *, adopt: bool = False) -> View:
     return {
         "ok": True,
         "remote_state": state,
-        "refused": _refused(access, tip, adopted=adopt),
+        "confirmed": confirmed(access, tip, before.tip),
+        "refused": refused(access, tip, adopted=adopt),
         "settled": [] if after.tip is None else found_out(access.log, access.runtime, after.tip),
         "events": events,
         "mirrors": _mirrored(access),
@@ -346,28 +353,6 @@ def _growth(before: Contact, after: Contact) -> str:
     if after.tip is None:
         return "absent"
     return "equal" if before.tip == after.tip else "grown"
-
-
-def _refused(access: Access, since: bytes, *, adopted: bool = False) -> list[dict[str, Any]]:
-    """Return what the merges that lie between two tips refused, the newest first.
-
-    Args:
-        access: the repository.
-        since: the tip before.
-        adopted: its log may have been taken over into another; what that one's own merges refused is no news then.
-    """
-    log = access.log
-    ours, theirs = (log.state_at(oid).header["repository"] for oid in (since, log.tip()))
-    taken_over = ours if adopted and ours != theirs else None
-    apart = merge.sides(log, since, log.tip())
-    found: list[dict[str, Any]] = []
-    for oid in reversed(merge.first_parents(log, log.tip(), apart.theirs)):
-        if len(log.commit(oid).parents) < _MERGES_PARENTS:
-            continue
-        operations = merge.operations_of(log, oid)
-        if merge.is_merge(operations) and taken_over in (None, operations[0]["adopts"]):
-            found += [{**one, "claims": [c["path"] for c in one["claims"]]} for one in operations[0]["refused"]]
-    return found[:_REFUSED_SHOWN]
 
 
 def standing(access: Access) -> View:

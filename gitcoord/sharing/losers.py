@@ -44,7 +44,7 @@ def losers(log: Coordinator, before: bytes, after: bytes) -> Iterator[Displaced]
         IntegrityFault: something that had to be read cannot be.
     """
     was, now = log.state_at(before), log.state_at(after)
-    here = _Here(log)
+    here = Here(log)
     gone = {one["incarnation"]: one for one in was.sessions() if here.is_ours(one) and not _stands(now, one)}
     if not gone and has_first_parent(log, after, before):
         return
@@ -63,10 +63,11 @@ def losers(log: Coordinator, before: bytes, after: bytes) -> Iterator[Displaced]
             yield Displaced(incarnation, record["session"], incarnation, record["process"], word, lost)
 
 
-class _Here:
+class Here:
     """Tells what was begun in this clone."""
 
     def __init__(self, log: Coordinator) -> None:
+        """Remember which clone of which machine this is."""
         self._clone = clone_id(log.repository.runtime)
         self._machine = log.clock.stamp().machine
 
@@ -112,7 +113,7 @@ def _how_refused(start: _Refused) -> str:
     )
 
 
-def _how_ended(log: Coordinator, came: set[bytes], here: _Here, was: State, record: Session) -> str:
+def _how_ended(log: Coordinator, came: set[bytes], here: Here, was: State, record: Session) -> str:
     """Return how a session was ended by somebody of another clone; "" where it ended here, and whoever did it knows."""
     session, incarnation = record["session"], record["incarnation"]
     for oid in came:

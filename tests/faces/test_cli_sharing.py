@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -225,12 +226,45 @@ def test_without_the_remote_the_exit_code_is_four_and_offline_is_offered(team: T
     assert team.tip() == tip(where)
 
 
+@pytest.mark.parametrize("races", [False, True], ids=["alone", "merged"])
+def test_sync_lists_each_provisional_lock_that_holds_with_its_token_and_each_that_does_not(
+    team: Team, *, races: bool
+) -> None:
+    one, two = desk(team.sharing("one"), "ada@one"), team.sharing("two")
+    done(run(two, "lock", "a", "c", "--offline", "--session", "bob@two"))
+    done(run(two, "lock", "b", "--offline", "--session", "bob@two"))
+    done(run(two, "unlock", "c", "--session", "bob@two", env={"GITCOORD_OFFLINE": "1"}))
+    if races:
+        granted(one.lock_files(["b"]))
+    said = done(run(two, "sync", "--json")).json
+    locks = {lock["path"]: lock for lock in done(run(two, "locks", "--json")).json["locks"]}
+    names = ("path", "kind", "mode", "session", "grant", "token")
+    assert said["confirmed"] == [
+        {name: locks[path][name] for name in names} for path in (["a"] if races else ["a", "b"])
+    ]
+    assert [(lost["session"], lost["claims"]) for lost in said["refused"]] == [("bob@two", ["b"])] * races
+    again = done(run(two, "sync", "--json")).json
+    assert (again["confirmed"], again["refused"]) == ([], []), "once"
+
+
+def test_sync_prints_refusals_first_and_then_what_is_confirmed(team: Team) -> None:
+    one, two = desk(team.sharing("one"), "ada@one"), team.sharing("two")
+    done(run(two, "lock", "a", "--offline", "--session", "bob@two"))
+    done(run(two, "lock", "b", "--offline", "--session", "bob@two"))
+    granted(one.lock_files(["b"]))
+    lines = done(run(two, "sync")).out.splitlines()
+    token = done(run(two, "locks", "a", "--json")).json["locks"][0]["token"]
+    assert lines[0].startswith("refused: lock.acquire b of bob@two: b is held by ada@one since ")
+    assert lines[1] == f"confirmed: a of bob@two, token {token}"
+    assert lines[2].startswith("origin: brought together; ")
+
+
 def test_what_lost_is_told_once_and_check_fails(team: Team) -> None:
     one, two = desk(team.sharing("one"), "ada@one"), team.sharing("two")
     done(run(two, "lock", "a", "--offline"))
     granted(one.lock_files(["a"]))
     said = done(run(two, "sync"))
-    assert "refused: lock.acquire of" in said.out
+    assert said.out.startswith("refused: lock.acquire a of ")
     assert said.err.count("refused after all") == 1
     assert "refused after all" not in done(run(two, "locks")).err
     assert "ada@one" in done(run(two, "check", "a"), REFUSED).err
@@ -317,6 +351,37 @@ def test_watching_prints_what_comes_and_ends_well_when_interrupted(team: Team) -
     assert b"Traceback" not in err
 
 
+def test_watching_in_json_gives_a_line_for_each_look_that_found_something(team: Team) -> None:
+    one, where = desk(team.sharing("one"), "ada@one"), team.sharing("two")
+    before = done(run(where, "status", "--json")).json["remote"]["reached_at"]
+    with start(where, "sync", "--watch", "--every", "1", "--json") as watching:
+        try:
+            assert watching.stdout is not None
+            seen = {before}
+
+            def looks() -> bool:
+                seen.add((read_contact(f"{where}/.git/gitcoord").reached or {}).get("time"))
+                return len(seen) > 3
+
+            wait_until(looks, "looks that find nothing")
+            made = granted(one.lock_files(["src/app.py"]))
+            found: list[dict[str, Any]] = []
+            while len(found) < 2:
+                line = json.loads(watching.stdout.readline())
+                assert line["operations"], "a look that found nothing has no line"
+                found += line["operations"]
+            watching.send_signal(signal.SIGINT)
+            out, _ = watching.communicate(timeout=20)
+        finally:
+            watching.kill()
+    assert out == b""
+    assert [(each["subject"], each["session"]) for each in found] == [
+        ("sign-on: ada@one", "ada@one"),
+        ("lock: src/app.py (ada@one)", "ada@one"),
+    ]
+    assert (found[1]["revision"], found[1]["commit"]) == (made["revision"], team.tip())
+
+
 @pytest.mark.parametrize("how", [(), ("--json",)])
 def test_watching_says_an_error_once_and_that_contact_is_back(team: Team, how: tuple[str, ...]) -> None:
     one, where = desk(team.sharing("one"), "ada@one"), team.sharing("two")
@@ -334,7 +399,7 @@ def test_watching_says_an_error_once_and_that_contact_is_back(team: Team, how: t
                 wait_until(lambda: seen.add(looked()) or len(seen) > 3, "looks in vain")
             assert watching.stderr is not None
             said = [watching.stderr.readline() for _ in range(3)] if not how else []
-            lines = [watching.stdout.readline() for _ in range(3)] if how else []
+            lines = [watching.stdout.readline() for _ in range(2)] if how else []
             watching.send_signal(signal.SIGINT)
             out, err = watching.communicate(timeout=20)
         finally:

@@ -83,15 +83,20 @@ def test_without_the_remote_the_refusal_says_so_and_offline_is_provisional(team:
                 assert "offline" in refused["error"]["next"]
                 answer = await ask(client, "lock_files", files=["a", "b"], offline=True)
                 assert (answer["state"], answer["token"]) == ("provisional", None)
+                await ask(client, "lock_files", files=["c"], offline=True)
                 assert (await ask(client, "sync"))["error"]["code"] == "remote_unreachable"
             granted(one.lock_files(["a"]))
             met = await ask(client, "sync")
             assert (met["ok"], met["ahead"], met["behind"]) == (True, 0, 0)
             assert [(one["claims"], one["code"]) for one in met["refused"]] == [(["a", "b"], "lock_held")]
             assert "refused after all" in met["notices"][0]
+            (lock,) = (await ask(client, "get_locked_files", path="c"))["locks"]
+            assert [(one["path"], one["session"], one["token"]) for one in met["confirmed"]] == [
+                ("c", lock["session"], lock["token"])
+            ]
             assert "notices" not in await ask(client, "get_locked_files")
-            verbs = [entry["verb"] for entry in (await ask(client, "get_history", limit=2))["entries"]]
-            assert verbs == ["merge", "refused"]
+            verbs = [entry["verb"] for entry in (await ask(client, "get_history", limit=3))["entries"]]
+            assert verbs == ["merge", "lock", "refused"]
 
     anyio.run(body)
 
