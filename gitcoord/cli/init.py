@@ -100,6 +100,12 @@ def where(args: argparse.Namespace) -> str:
 
 
 def _show(answer: acting.Answer) -> None:
+    sharing = answer.get("sharing")
+    if sharing:
+        from gitcoord.cli.sync import outcomes
+
+        for line in outcomes(sharing):
+            print(line)
     done = "made" if answer.get("created") else "there already; nothing was changed"
     if answer.get("restored"):
         done = "there already; its ref is put back"
@@ -110,7 +116,7 @@ def _show(answer: acting.Answer) -> None:
     print(f"runtime    {visible(answer.get('runtime'), _PATH_LIMIT)}")
     if answer.get("root"):
         print(f"root       {visible(answer['root'])} (signed by it; what is not signed is refused)")
-    show_sharing(answer.get("sharing"))
+    show_sharing(sharing)
     if answer.get("next"):
         acting.complain(f"next: {visible(answer['next'], 1000)}")
 

@@ -105,7 +105,7 @@ def _say(args: argparse.Namespace, answer: Answer, new: list[Answer], told: Answ
             operations = [{name: entry[name] for name in _OPERATION} for entry in new]
             acting.print_json({**answer, "operations": operations})
         return
-    for line in (*_refusals(answer), *_confirmed(answer), *_settled(answer)):
+    for line in (*outcomes(answer), *_settled(answer)):
         print(line, flush=True)
     if changed and error is not None:
         acting.report(args, answer, _show)
@@ -120,13 +120,13 @@ def _say(args: argparse.Namespace, answer: Answer, new: list[Answer], told: Answ
 def _show(answer: Answer) -> None:
     from gitcoord.cli.init import show_sharing
 
-    refusals, confirmed = _refusals(answer), _confirmed(answer)
-    for line in (*refusals, *confirmed):
+    decided = outcomes(answer)
+    for line in decided:
         print(line)
     show_sharing(answer.get("sharing"))
     said = {"equal": "nothing new", "grown": "brought together", "absent": "the remote has no log"}
     state = str(answer.get("remote_state"))
-    if state == "equal" and (refusals or confirmed):
+    if state == "equal" and decided:
         state = "grown"  # by the first of two meetings: the one that turned sharing on
     print(f"{visible(answer.get('remote'))}: {said.get(state, state)}; {_distance(answer)}")
     for mirror in answer.get("mirrors") or ():
@@ -143,20 +143,17 @@ def _settled(answer: Answer) -> list[str]:
     return [f"found out: {_fate(one)}" for one in (answer.get("settled") or ())[:_SHOWN]]
 
 
-def _refusals(answer: Answer) -> list[str]:
-    """Return what did not hold on the remote, and why, in lines."""
-    return _some(
+def outcomes(answer: Answer) -> list[str]:
+    """Return what did not hold on the remote, and why, and which locks are confirmed, in lines."""
+    refused = (
         f"refused: {_what(one)} of {visible(one['session'])}: {visible(one['message'], 500)}"
         for one in answer.get("refused") or ()
     )
-
-
-def _confirmed(answer: Answer) -> list[str]:
-    """Return which locks were provisional and are confirmed, in lines."""
-    return _some(
+    confirmed = (
         f"confirmed: {visible(one['path'], 200)} of {visible(one['session'])}, token {one['token']}"
         for one in answer.get("confirmed") or ()
     )
+    return [*_some(refused), *_some(confirmed)]
 
 
 def _some(lines: Iterable[str]) -> list[str]:

@@ -58,7 +58,7 @@ def unrelated(remote: str, ours: str, theirs: str) -> UnrelatedLogs:
     """Return the refusal to mix two logs that began apart."""
     return UnrelatedLogs(
         f"{remote} holds the log of repository {theirs}; this clone's is {ours}: they began apart",
-        next="gitcoord sync --adopt takes this clone's operations over into the remote's log",
+        next=f"gitcoord sync --remote {remote} --adopt takes this clone's operations over into the remote's log",
         local=ours,
         remote=theirs,
     )

@@ -119,6 +119,24 @@ def test_what_did_not_hold_in_the_other_log_is_listed(team: Team, how: str) -> N
     assert [(one["type"], one["claims"]) for one in refused] == [("lock.acquire", ["x"])]
 
 
+@pytest.mark.parametrize("command", ["sync", "init"])
+def test_what_did_not_hold_in_the_other_log_is_printed_first(team: Team, command: str) -> None:
+    done(run(team.sharing("one"), "lock", "x", "--session", "root@vm"))
+    where = team.clone("two")
+    done(run(where, "init", "--local"))
+    done(run(where, "lock", "x", "y", "--session", "root@vm"))
+    done(run(where, "lock", "z", "--session", "eve@vm"))
+    hint = done(run(where, "sync", "--remote", "origin"), INTEGRITY).err
+    assert "gitcoord sync --remote origin --adopt" in hint
+    out = done(run(where, command, "--remote", "origin", "--adopt")).out
+    token = done(run(where, "locks", "z", "--json")).json["locks"][0]["token"]
+    lines = out.splitlines()
+    assert lines[0].startswith("refused: session.start of root@vm: session root@vm is ")
+    assert lines[1].startswith("refused: lock.acquire x y of root@vm: ")
+    assert lines[2] == f"confirmed: z of eve@vm, token {token}"
+    assert "nothing new" not in out
+
+
 def test_a_remote_that_was_renamed_or_removed_is_named_with_the_way_out(team: Team) -> None:
     where = team.sharing("one")
     done(run(where, "lock", "x"))
