@@ -354,12 +354,12 @@ class Transport:
 
     def _unreachable(self, ran: Ran) -> RemoteUnreachable:
         said = self._late() if ran.status is None else git_words(ran.err) or f"git exited with {ran.status}"
+        import shlex
+
         path = local_path(self._configured().url)
         shown = self.remote if not is_address(self.remote) else self.url()
-        way_out = f"ls {path}" if path is not None else f"git ls-remote {shown}"
-        return RemoteUnreachable(
-            f"{shown} was not reached: {said}", next=f"see what git itself says: {way_out}", remote=shown, said=said
-        )
+        way_out = f"see what git itself says: git ls-remote {shown if path is None else shlex.quote(path)}"
+        return RemoteUnreachable(f"{shown} was not reached: {said}", next=way_out, remote=shown, said=said)
 
 
 def _read_if_there(path: str) -> bytes:

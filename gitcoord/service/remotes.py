@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 
 from gitcoord import config, merge
-from gitcoord.errors import IntegrityFault, NotShared, Refused, RemoteFault, RemoteRejected, RemoteUnknown
+from gitcoord.errors import (
+    IntegrityFault,
+    NoSuchRemote,
+    NotShared,
+    Refused,
+    RemoteFault,
+    RemoteRejected,
+    RemoteUnknown,
+    SeveralPushUrls,
+)
 from gitcoord.model import Operation
 from gitcoord.model_time import Stamp, parse_time
 from gitcoord.remote.transport import Transport
@@ -390,7 +399,9 @@ def published(access: Access) -> list[str]:
     if sharer is None or contact.tip == access.log.tip() or access.is_offline:
         return []
     failed = contact.failed
-    if failed is not None and _age_s(access, failed) < _RETRY_S:
+    # What is wrong with this clone's own settings is seen without the network, and may be put right by now.
+    is_costly = failed is not None and failed.get("code") not in (NoSuchRemote.code, SeveralPushUrls.code)
+    if failed is not None and is_costly and _age_s(access, failed) < _RETRY_S:
         when = "takes it" if failed.get("code") == RemoteRejected.code else "is reached again"
         return [f"kept here until the remote {when}: {failed.get('message')}"]
     try:

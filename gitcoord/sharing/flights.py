@@ -154,6 +154,8 @@ class Flights:
             unknown = answer_lost(self.shared, said.reason)
             raise self.failed(unknown, began)
         if said.outcome == "rejected":
+            if self.contact.failed is not None:  # it was reached: what failed before is not the last word any more
+                notes.write_contact(self._runtime, self.contact._replace(failed=None))
             raise not_taken(self.shared, said.reason)
         if said.outcome == "taken":
             self.saw(flight.head, began, ours=True)

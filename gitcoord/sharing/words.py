@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitcoord.errors import IntegrityFault, RemoteDamaged, RemoteRejected, RemoteUnknown, UnrelatedLogs
 from gitcoord.model_time import Stamp, format_time
-from gitcoord.runtime.shared import Shared
+from gitcoord.runtime.shared import BRANCH_REF, Shared
 from gitcoord.values import Any
 
 _REASON = 500
@@ -110,8 +110,7 @@ def not_known(said: RemoteRejected) -> RemoteUnknown:
 
 def not_taken(shared: Shared, reason: str) -> RemoteRejected:
     """Return what is said of a push that the remote does not take."""
-    return RemoteRejected(
-        f"{shared.remote} does not take {shared.ref}: {reason}",
-        next=f"see what the remote asks for; where it takes branches only: gitcoord sync --remote {shared.remote} "
-        "--branch",
-    )
+    way_out = "see what the remote asks for"
+    if shared.ref != BRANCH_REF:
+        way_out += f"; where it takes branches only: gitcoord sync --remote {shared.remote} --branch"
+    return RemoteRejected(f"{shared.remote} does not take {shared.ref}: {reason}", next=way_out)

@@ -188,6 +188,36 @@ def test_several_push_urls_are_refused_with_the_way_out(team: Team) -> None:
     assert "git remote add NAME URL" in said.err
 
 
+def test_what_is_said_of_the_last_failure_is_of_the_last_one(team: Team) -> None:
+    where = team.sharing("one")
+    done(run(where, "session", "start"))
+    for url in (team.hub, "/nowhere.git"):
+        git(where, "remote", "set-url", "--add", "--push", "origin", url)
+    assert "several push URLs" in done(run(where, "lock", "a"), NOT_CONFIRMED).err
+    git(where, "config", "--unset-all", "remote.origin.pushurl")
+    assert "kept here" not in done(run(where, "data", "set", "s", "k", "1")).err
+    assert team.tip() == tip(where)
+    with team.without_remote():
+        said = done(run(where, "lock", "a"), NOT_CONFIRMED).err
+        assert f"see what git itself says: git ls-remote {team.hub}" in said
+    team.refuse("refs/gitcoord/*")
+    assert "no such refs here" in done(run(where, "lock", "a"), NOT_CONFIRMED).err
+    kept = done(run(where, "data", "set", "s", "k", "2")).err
+    assert "kept here until the remote takes it" in kept
+    assert "no such refs here" in kept
+    assert "was not reached" not in kept
+
+
+def test_who_keeps_the_log_as_a_branch_is_not_advised_to(team: Team) -> None:
+    where = team.clone("one")
+    done(run(where, "init", "--remote", "origin", "--branch"))
+    team.refuse("refs/heads/gitcoord")
+    said = done(run(where, "lock", "a"), NOT_CONFIRMED).err
+    assert "no such refs here" in said
+    assert "see what the remote asks for" in said
+    assert "--branch" not in said
+
+
 # -- with and without the remote
 
 
