@@ -30,7 +30,7 @@ def wrapped(source, target, *more, **others):
     return real(source, target, *more, **others)
 setattr(os, call, wrapped)
 answer = open_desk(repo, session=session).lock_files([path])
-print(answer.get("granted"), "notices" in answer)
+print(answer.get("granted"), bool(answer.get("notices")))
 """
 MOVE = ("replace", LOG_REF)
 TAKE = ("link", f"{LOG_REF}.lock")
