@@ -13,7 +13,6 @@ unproven.
 from __future__ import annotations
 
 import binascii
-import hashlib
 
 from gitcoord.errors import NotPermitted
 from gitcoord.model import Key, Operation, Policy, Principal, Role
@@ -59,6 +58,8 @@ def is_fingerprint(text: str) -> bool:
 
 def ssh_fingerprint(blob: bytes) -> str:
     """Return the fingerprint that `ssh-keygen -l` prints of a public key's blob."""
+    import hashlib
+
     return "SHA256:" + binascii.b2a_base64(hashlib.sha256(blob).digest(), newline=False).decode().rstrip("=")
 
 
