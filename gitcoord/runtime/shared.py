@@ -80,8 +80,6 @@ class Contact(NamedTuple):
         vouched: its end when this clone's own tip was last known to be good, whoever had set the ref.
         quarantine: the bad history that the remote's log had then, and none of which is used: `tip`, `good` (the
             newest commit that is used), `commit` (the first bad one), `rule`, `reason`, `at`, `next`; None for none.
-        won: how many pushes of this clone the remote took since something of others was last seen there.
-        others: when that was, like `reached`; None for never.
     """
 
     tip: bytes | None = None
@@ -91,8 +89,6 @@ class Contact(NamedTuple):
     local: int = 0
     vouched: int = 0
     quarantine: dict[str, Any] | None = None
-    won: int = 0
-    others: dict[str, Any] | None = None
 
     def reached_since(self, stamp: Stamp) -> bool:
         """Tell whether a successful look began at this time of this machine or later."""
@@ -105,13 +101,6 @@ class Contact(NamedTuple):
     def with_event(self, event: dict[str, Any]) -> Contact:
         """Return the contact with one more event."""
         return self._replace(events=(*self.events, event)[-_EVENTS_KEPT:])
-
-
-def ms_since(found: dict[str, Any] | None, stamp: Stamp) -> int | None:
-    """Return the milliseconds from a moment of the contact file to a stamp; None where there is none of this boot."""
-    if found is None or found.get("boot") != stamp.boot or not isinstance(found.get("uptime_ms"), int):
-        return None
-    return stamp.uptime_ms - found["uptime_ms"]
 
 
 def moment(stamp: Stamp) -> dict[str, Any]:
@@ -134,11 +123,9 @@ def read_contact(runtime: str) -> Contact:
     try:
         tip = None if found.get("tip") is None else bytes.fromhex(found["tip"])
         events = tuple(event for event in cast("list[dict[str, Any]]", found.get("events", [])) if "event" in event)
-        reached, failed, quarantine, others = (
-            _moment(found, name) for name in ("reached", "failed", "quarantine", "others")
-        )
-        local, vouched, won = (int(found.get(name, 0)) for name in ("local", "vouched", "won"))
-        return Contact(tip, reached, failed, events, local, vouched, quarantine, won, others)
+        reached, failed, quarantine = (_moment(found, name) for name in ("reached", "failed", "quarantine"))
+        local, vouched = (int(found.get(name, 0)) for name in ("local", "vouched"))
+        return Contact(tip, reached, failed, events, local, vouched, quarantine)
     except (ValueError, TypeError):
         return Contact()
 

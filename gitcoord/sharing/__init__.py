@@ -14,7 +14,6 @@ renewal) is written here at once and published a little later.
 - `ours` is this clone's side of a meeting: what is kept and noted, merges that are written, the tip that moves;
 - `judging` holds what the remote has against what was seen of it, and puts damage right;
 - `meeting` is one process's work with the remote: push, fetch, have judged, merge;
-- `fairness` says how long who pushes holds back, so that none of many clones comes to nothing;
 - `sharer` is the door: it decides what has to be confirmed, and gives an answer only when its fate is known.
 
 The invariant that all of it keeps: the local tip is the last seen tip of the remote, or lies ahead of it by this

@@ -70,7 +70,6 @@ class Flights:
         began: Stamp,
         *events: dict[str, Any],
         quarantine: dict[str, Any] | None = None,
-        ours: bool = False,
     ) -> None:
         """Write down what a look at the remote found that began at a time, and what was not in order.
 
@@ -79,14 +78,9 @@ class Flights:
             began: when the look began.
             events: what was not in order.
             quarantine: the bad history that is there.
-            ours: this clone has just pushed the tip.
         """
         before = self.contact
         after = before._replace(tip=tip, reached=notes.moment(began), failed=None, quarantine=quarantine)
-        if ours:
-            after = after._replace(won=before.won + 1)
-        elif tip != before.tip:
-            after = after._replace(won=0, others=notes.moment(began))
         for one in events:
             after = after.with_event(one)
         notes.write_contact(self._runtime, after)
@@ -158,7 +152,7 @@ class Flights:
                 notes.write_contact(self._runtime, self.contact._replace(failed=None))
             raise not_taken(self.shared, said.reason)
         if said.outcome == "taken":
-            self.saw(flight.head, began, ours=True)
+            self.saw(flight.head, began)
         return said.outcome == "taken"
 
     # -- finding out

@@ -11,6 +11,7 @@ A refusal rests on a look at the remote that began after the request: what was k
 
 from __future__ import annotations
 
+import os
 import time
 
 from gitcoord.coordinator import Built, ChainFullError, Coordinator, Plan, Receipt
@@ -32,7 +33,6 @@ from gitcoord.model import Operation
 from gitcoord.model_time import Stamp
 from gitcoord.runtime.group import Pending
 from gitcoord.runtime.oslock import OsLock
-from gitcoord.sharing.fairness import backoff_s, way_s
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.sharing.meeting import Meeting
 from gitcoord.sharing.words import not_known
@@ -45,6 +45,7 @@ _FILES = "candidate-"
 _IN_LINE_S = 120.0
 _BELIEVED_MS = 60_000  # a push takes longer than a disk
 _BEHIND_PUSH_S = 0.5
+_LONGEST_BACKOFF_S = 1.0
 
 _AGREED = frozenset(
     {
@@ -168,7 +169,6 @@ class Sharer(Coordinator):
             return self.local.submit(self._without_agreement(plan))
         except (_NeedsAgreementError, Refused):
             pass
-        time.sleep(way_s(self.meeting.contact, self.clock.stamp(), self._push_s))
         receipt = self._confirm(plan, began)
         self._tidy()
         return receipt
@@ -224,9 +224,11 @@ class Sharer(Coordinator):
         """Fetch what another clone was quicker with, the later the more often that was so.
 
         Between the fetch and the next push nothing is waited for: only what lies between the two can be overtaken. How
-        long is measured by what a push takes here.
+        long is measured by what a push takes here, and is another for each who waits.
         """
-        time.sleep(backoff_s(lost_before, self._push_s))
+        if lost_before:
+            longest_s = min(self._push_s * 2 ** (lost_before - 1), _LONGEST_BACKOFF_S)
+            time.sleep(longest_s * os.urandom(1)[0] / 255)
         with self._publish_turn as ordered:
             self._check_turn(self.clock.stamp(), ordered=ordered)
             if self.meeting.seen == race.expected:
