@@ -208,16 +208,16 @@ class Sharer(Coordinator):
             except _LostRaceError as race:
                 self._run_after(race, races)
                 races += 1
-                receipt = None
+                stuck = stuck + 1 if self.meeting.seen == seen else 0
+                if stuck >= _STUCK:
+                    raise RemoteRejected(
+                        f"{self.meeting.shared.remote} lets nobody write {self.meeting.shared.ref}: it says that it "
+                        "moved, and it did not",
+                        next="gitcoord sync",
+                    ) from None
+                continue
             if receipt is not None:
                 return receipt
-            stuck = stuck + 1 if self.meeting.seen == seen else 0
-            if stuck >= _STUCK:
-                raise RemoteRejected(
-                    f"{self.meeting.shared.remote} lets nobody write {self.meeting.shared.ref}: it says that it moved, "
-                    "and it did not",
-                    next="gitcoord sync",
-                )
         raise Contention(f"others were quicker {_TRIES} times in a row", next="try again")
 
     def _run_after(self, race: _LostRaceError, lost_before: int) -> None:
