@@ -270,6 +270,17 @@ def _push_in_vain(link: Link, where: str, oid: str) -> None:
     transport(where, limit_s=600).push(bytes.fromhex(oid), None)
 
 
+def _is_named_by_a_process(where: str) -> bool:
+    """Tell whether a program runs whose words name a directory."""
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.fsencode(where) in Path(f"/proc/{number}/cmdline").read_bytes():
+                return True
+        except OSError:
+            continue  # it ended just now
+    return False
+
+
 def test_what_a_killed_push_left_is_swept_by_a_later_one_and_a_live_ones_is_not(tmp_path: Path, remote: Remote) -> None:
     where = clone(tmp_path, remote)
     first, second = chain(where, 2)
@@ -283,6 +294,7 @@ def test_what_a_killed_push_left_is_swept_by_a_later_one_and_a_live_ones_is_not(
         crew[0].kill()
     (left,) = [name for name in os.listdir(directory) if name.startswith("push-")]
     Path(gone).touch()
+    wait_until(lambda: not _is_named_by_a_process(where), "git, which outlived its caller, to end")
     hook(remote, "pre-receive", "exit 0")
     young = Path(directory, "push-1-young")
     young.touch()
