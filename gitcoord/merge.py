@@ -155,9 +155,7 @@ def missing(log: Readable, ours: bytes, theirs: bytes) -> Missing:
     found: dict[str, Operation] = {}
     refused: dict[str, Refusal] = {}
     for oid in first_parents(log, theirs, apart.theirs):
-        operations = operations_of(log, oid)
-        order = placed(operations[0]) if is_merge(operations) else [(operation["id"], None) for operation in operations]
-        for one, refusal in order:
+        for one, refusal in decided(operations_of(log, oid)):
             if one in bodies and one not in found:
                 found[one] = bodies[one]
                 if refusal is not None:
@@ -191,6 +189,15 @@ def operations_of(log: Readable, oid: bytes) -> list[Operation]:
             commit=oid.hex(),
         )
     return operations
+
+
+def decided(operations: list[Operation]) -> list[tuple[str, Refusal | None]]:
+    """Return the ids that a commit puts in the log's order, each with why it is refused; None for what is in effect.
+
+    Args:
+        operations: what the commit records; of a merge, its own one.
+    """
+    return placed(operations[0]) if is_merge(operations) else [(operation["id"], None) for operation in operations]
 
 
 def is_merge(operations: list[Operation]) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gitcoord.errors import IntegrityFault
-from gitcoord.merge import first_parents, is_merge, operations_of, sides
+from gitcoord.merge import decided, first_parents, is_merge, operations_of, sides
 from gitcoord.runtime import fates
 from gitcoord.runtime.fates import Asked
 from gitcoord.sharing.growth import has_first_parent
 from gitcoord.transitions.locks import claim_from
-from gitcoord.transitions.merging import UNTOLD, placed
+from gitcoord.transitions.merging import UNTOLD
 from gitcoord.values import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ def found_out(log: Log, runtime: str, seen: bytes) -> list[dict[str, Any]]:
 def _fate(log: Log, one: Asked, seen: bytes) -> dict[str, Any]:
     new = sides(log, bytes.fromhex(one.since), seen).theirs
     for oid in first_parents(log, seen, new):
-        operations = operations_of(log, oid)
-        order = placed(operations[0]) if is_merge(operations) else [(each["id"], None) for each in operations]
-        for operation_id, refusal in order:
+        for operation_id, refusal in decided(operations_of(log, oid)):
             if operation_id == one.id:
                 if refusal is not None:
                     return {"fate": REFUSED, "token": None, "message": refusal["message"]}
