@@ -246,10 +246,11 @@ class Coordinator(Keeper):
             CoordError: the store failed. The commit is not published then, and never will be.
         """
         with self._publish_turn as ordered:
-            if self.look().stray is not None:
+            look = self.look()
+            if look.stray is not None:
                 # What nobody moved the ref to, or what it was set back from, is no ground for an answer.
                 self._put_back(ordered=ordered)
-            look = self.look()
+                look = self.look()
             tip = look.tip
             if look.stray is None and self._contains(tip, built.target, built.revision):
                 return True
